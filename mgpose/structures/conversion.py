@@ -1,0 +1,92 @@
+"""From a source layout to a model layout, by the frozen table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mgpose.structures.layouts import LAYOUT_TABLE, UPPER_BODY_HANDS_FACE, Places
+from mgpose.structures.pose_sequence import PoseSequence
+from mgpose.structures.skeleton import Skeleton
+from mgpose.structures.sources import (
+    MEDIAPIPE_543,
+    MEDIAPIPE_BODY_HANDS_75,
+    MEDIAPIPE_CONTOURS_203,
+    OPENPOSE_137,
+    WHOLEBODY_133,
+)
+
+
+@dataclass(frozen=True)
+class LayoutMap:
+    """Where each target keypoint comes from.
+
+    Args:
+        source, target: the two layouts.
+        places: for each target keypoint the source keypoints whose mean it is; empty = absent.
+    """
+
+    source: Skeleton
+    target: Skeleton
+    places: tuple[Places, ...]
+
+    @property
+    def lossy(self) -> bool:
+        """True when the source cannot be rebuilt from the target."""
+        copied = {p[0] for p in self.places if len(p) == 1}
+        return copied != set(range(len(self.source)))
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Target keypoints that the source does not hold."""
+        return tuple(
+            name for name, p in zip(self.target.keypoints, self.places, strict=True) if not p
+        )
+
+
+def _body_hands_places(places: Places) -> Places:
+    """Places in the 75-point set (pose, hands): the 203-point set without its face."""
+    if any(33 <= p < 161 for p in places):
+        return ()
+    return tuple(p if p < 33 else p - 128 for p in places)
+
+
+_TARGET = UPPER_BODY_HANDS_FACE
+LAYOUT_MAPS: dict[tuple[str, str], LayoutMap] = {
+    (source.name, _TARGET.name): LayoutMap(source, _TARGET, places)
+    for source, places in (
+        (WHOLEBODY_133, tuple(r.wholebody_133 for r in LAYOUT_TABLE)),
+        (OPENPOSE_137, tuple(r.openpose_137 for r in LAYOUT_TABLE)),
+        (MEDIAPIPE_543, tuple(r.mediapipe_543 for r in LAYOUT_TABLE)),
+        (MEDIAPIPE_CONTOURS_203, tuple(r.mediapipe_contours_203 for r in LAYOUT_TABLE)),
+        (
+            MEDIAPIPE_BODY_HANDS_75,
+            tuple(_body_hands_places(r.mediapipe_contours_203) for r in LAYOUT_TABLE),
+        ),
+    )
+}
+
+
+def convert(sequence: PoseSequence, target: Skeleton) -> PoseSequence:
+    """The sequence in another layout; keypoints that the source lacks are NaN with score 0.
+
+    A derived keypoint needs all of its sources and takes the lowest of their scores.
+
+    Raises:
+        ValueError: when no map between the two layouts exists.
+    """
+    if sequence.skeleton == target:
+        return sequence
+    key = (sequence.skeleton.name, target.name)
+    if key not in LAYOUT_MAPS:
+        known = ", ".join(f"{a} -> {b}" for a, b in LAYOUT_MAPS)
+        raise ValueError(f"no conversion {key[0]} -> {key[1]}; known: {known}")
+    frames, dims = len(sequence), sequence.keypoints.shape[2]
+    keypoints = np.full((frames, len(target), dims), np.nan, dtype=np.float32)
+    scores = np.zeros((frames, len(target)), dtype=np.float32)
+    for v, places in enumerate(LAYOUT_MAPS[key].places):
+        if places:
+            keypoints[:, v] = sequence.keypoints[:, places].mean(1)
+            scores[:, v] = sequence.scores[:, places].min(1)
+    return sequence.replace(skeleton=target, keypoints=keypoints, scores=scores)
