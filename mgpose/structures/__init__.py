@@ -2,6 +2,7 @@
 
 from mgpose.structures.annotation import Annotation
 from mgpose.structures.conversion import convert
+from mgpose.structures.errors import InputError, run_tool
 from mgpose.structures.layouts import KINECT_20, UPPER_BODY_HANDS_FACE
 from mgpose.structures.ledger import FrameFlag, ledger_totals
 from mgpose.structures.pose_sequence import PoseSequence, mirror
@@ -16,6 +17,7 @@ __all__ = [
     "Annotation",
     "Canonical",
     "FrameFlag",
+    "InputError",
     "PoseSequence",
     "Skeleton",
     "Split",
@@ -23,5 +25,6 @@ __all__ = [
     "groups_of",
     "ledger_totals",
     "mirror",
+    "run_tool",
     "skeleton_by_name",
 ]

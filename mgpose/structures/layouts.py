@@ -12,6 +12,7 @@ means the mean of both (a derived keypoint); an empty tuple means *absent*: the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from mgpose.structures.skeleton import Canonical, Skeleton
 
@@ -125,7 +126,7 @@ def _hand_edges(side: str) -> list[tuple[str, str]]:
         chain = [0, *range(1 + 4 * finger, 5 + 4 * finger)]
         edges += [
             (f"{side}_{HAND_KEYPOINTS[a]}", f"{side}_{HAND_KEYPOINTS[b]}")
-            for a, b in zip(chain, chain[1:], strict=False)
+            for a, b in pairwise(chain)
         ]
     return edges
 

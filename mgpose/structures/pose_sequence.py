@@ -63,7 +63,8 @@ class PoseSequence:
             raise ValueError(f"scores must have shape {(frames, points)}, got {self.scores.shape}")
         if self.time.shape != (frames,) or self.time.dtype != np.float64:
             raise ValueError(
-                f"time must be float64 of shape ({frames},), got {self.time.dtype} {self.time.shape}"
+                f"time must be float64 of shape ({frames},), got {self.time.dtype} "
+                f"{self.time.shape}"
             )
         if self.unit not in UNITS:
             raise ValueError(f"unit must be one of {UNITS}, got {self.unit!r}")

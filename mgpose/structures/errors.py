@@ -1,0 +1,27 @@
+"""Bad input from outside, and how a command line tool ends on it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+
+class InputError(ValueError):
+    """A file, folder, config or argument that the user gave cannot be used.
+
+    The message is one line: what was given, what was expected, what was found, what to do.
+    """
+
+
+def run_tool(main: Callable[[], int]) -> NoReturn:
+    """Run a tool's ``main`` and exit; an :class:`InputError` becomes one line and exit code 2."""
+    try:
+        code = main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code)
