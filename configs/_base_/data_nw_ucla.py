@@ -1,0 +1,10 @@
+# Ten actions by ten people before three Kinect cameras, 20 joints in metres.
+data = dict(
+    name="NW-UCLA",
+    store="data/nw_ucla",
+    protocol="nw_ucla_cross_view",
+    skeleton="kinect_20",
+    clip=dict(frames=64),
+)
+# Cameras differ by their direction: views differ by a turn about the vertical.
+augment = dict(rotation=0.5, tilt=0.1)

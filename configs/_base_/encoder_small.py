@@ -1,0 +1,1 @@
+encoder = dict(size="small", patch=8)

@@ -1,0 +1,1 @@
+encoder = dict(size="tiny", patch=8)

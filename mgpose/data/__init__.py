@@ -1,0 +1,1 @@
+"""From a store to tensors: filtering, clips, sampling, augmentation, protocols, synthetic data."""

@@ -1,0 +1,169 @@
+"""A labelled set opened by a protocol: for each fold the clips of train and test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from mgpose.data.augment import mirror_clips
+from mgpose.data.clips import (
+    ClipDataset,
+    ClipSettings,
+    annotated_spans,
+    load_clips,
+    sliding_spans,
+)
+from mgpose.data.protocols import Protocol, inner_split, protocol_by_name
+from mgpose.io.annotations import ANNOTATIONS_NAME, read_annotations
+from mgpose.io.store import PoseStore
+from mgpose.structures import Annotation, InputError, Skeleton, Split, skeleton_by_name
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which data an experiment reads; the ``data`` section of a config.
+
+    Args:
+        name: of the set, as printed in reports.
+        store: folder of pose files with ``annotations.csv``.
+        protocol: name of a protocol.
+        skeleton: model layout.
+        clip: how spans become tensors.
+        fold: one fold of the protocol, or "" for all of them.
+        tuning: hold one group out inside train and use it as test, so that settings can be chosen
+            without touching the test part.
+        synthetic: True for generated data; every report says so.
+        unlabelled: further stores whose videos join pre-training; they carry no labels.
+    """
+
+    name: str
+    store: str
+    protocol: str
+    skeleton: str = "upper_body_hands_face"
+    clip: ClipSettings = field(default_factory=ClipSettings)
+    fold: str = ""
+    tuning: bool = False
+    synthetic: bool = False
+    unlabelled: tuple[str, ...] = ()
+
+
+class Corpus:
+    """An opened set. Clips are read once and shared by all folds.
+
+    Args:
+        settings: what to open.
+
+    Raises:
+        InputError: for a missing store, annotations, protocol, skeleton or fold.
+    """
+
+    def __init__(self, settings: DataSettings) -> None:
+        self.settings = settings
+        self.protocol: Protocol = protocol_by_name(settings.protocol)
+        try:
+            self.skeleton: Skeleton = skeleton_by_name(settings.skeleton)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        self.store = PoseStore(settings.store)
+        self.annotations: list[Annotation] = read_annotations(
+            Path(settings.store) / ANNOTATIONS_NAME
+        )
+
+    def folds(self) -> list[Split]:
+        """The folds to run, after ``fold`` and ``tuning``."""
+        # Emotion labels are read by the emotion runner; the split is one of videos, for all tiers.
+        splits = self.protocol.folds(self.annotations)
+        if self.settings.fold:
+            known = [split.fold for split in splits]
+            if self.settings.fold not in known:
+                raise InputError(f"unknown fold {self.settings.fold!r}; known: {', '.join(known)}")
+            splits = [split for split in splits if split.fold == self.settings.fold]
+        if self.settings.tuning:
+            return [inner_split(s, self.annotations, self.protocol.group) for s in splits]
+        return splits
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Gesture labels of the task, sorted."""
+        found = {a.label for a in self.annotations if a.tier == "gesture"}
+        return tuple(sorted(found & set(self.protocol.classes or found)))
+
+    @cached_property
+    def _labelled(self) -> ClipDataset:
+        return self._load(self.settings.clip)
+
+    @cached_property
+    def _whole(self) -> ClipDataset:
+        return self._load(replace(self.settings.clip, whole=True))
+
+    def _load(self, clip: ClipSettings) -> ClipDataset:
+        wanted = [a for a in self.annotations if a.label in self.classes]
+        spans = annotated_spans(self.store, wanted)
+        return load_clips(self.store, spans, self.skeleton, clip, self.classes)
+
+    @cached_property
+    def _unlabelled(self) -> ClipDataset:
+        spans = sliding_spans(self.store, self.store, self.settings.clip)
+        # The subject of a window balances the sampling; its label stays out of sight.
+        clips = load_clips(self.store, spans, self.skeleton, self.settings.clip)
+        return clips
+
+    def labelled(self, videos: Iterable[str]) -> ClipDataset:
+        """Annotated clips of the task's classes in these videos."""
+        return _of_videos(self._labelled, videos)
+
+    def whole(self, videos: Iterable[str]) -> ClipDataset:
+        """The same clips, each resampled to T frames, for baselines on raw keypoints."""
+        return _of_videos(self._whole, videos)
+
+    def unlabelled(self, videos: Iterable[str]) -> ClipDataset:
+        """Windows of these videos, and of the further stores, for pre-training."""
+        own = _of_videos(self._unlabelled, videos)
+        return join_clips([own, *self._further]) if self._further else own
+
+    @cached_property
+    def _further(self) -> list[ClipDataset]:
+        clip, further = self.settings.clip, []
+        for folder in self.settings.unlabelled:
+            store = PoseStore(folder)
+            spans = sliding_spans(store, store, clip)
+            further.append(load_clips(store, spans, self.skeleton, clip))
+        return further
+
+    def emotions(self, videos: Iterable[str]) -> dict[str, str]:
+        """Video -> emotion label, for the videos that have one."""
+        chosen = set(videos)
+        return {a.video: a.label for a in self.annotations if a.tier == "emotion" and a.video in chosen}
+
+    def subjects(self) -> dict[str, str]:
+        """Video -> subject."""
+        return {a.video: a.subject for a in self.annotations}
+
+
+def _of_videos(clips: ClipDataset, videos: Iterable[str]) -> ClipDataset:
+    chosen = set(videos)
+    return clips.subset(i for i, span in enumerate(clips.spans) if span.video in chosen)
+
+
+def join_clips(parts: list[ClipDataset]) -> ClipDataset:
+    """Several unlabelled datasets as one; clips are renumbered."""
+    offsets, total = [], 0
+    for part in parts:
+        offsets.append(part.clip + total)
+        total += len(part.spans)
+    return ClipDataset(
+        torch.cat([part.x for part in parts]),
+        torch.cat([part.mask for part in parts]),
+        torch.cat(offsets),
+        [span for part in parts for span in part.spans],
+    )
+
+
+def mirrored(clips: ClipDataset, skeleton: Skeleton) -> ClipDataset:
+    """Every clip in the mirror."""
+    x, mask = mirror_clips(clips.x, clips.mask, skeleton, 1.0, torch.Generator())
+    return ClipDataset(x, mask, clips.clip, clips.spans, clips.classes)

@@ -1,0 +1,1 @@
+"""Training under MMEngine: the only folder that imports it."""

@@ -1,0 +1,134 @@
+"""Checkpoints that hold plain types only, and the encoder read back from one.
+
+A checkpoint is a ``.pth`` file that loads with ``weights_only=True``: MMEngine's training state
+and, under ``mgpose``, what rebuilds the encoder: skeleton, arguments, clip settings, and the ids of
+the videos that pre-training saw.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mgpose.data.clips import ClipSettings
+from mgpose.models import build_encoder
+from mgpose.models.pose_graph_transformer import PoseGraphTransformer
+from mgpose.structures import InputError, Skeleton, skeleton_by_name
+
+CHECKPOINT_VERSION = 1
+_ENCODER_PREFIX = "objective.encoder."
+
+
+@dataclass(frozen=True)
+class CheckpointCard:
+    """What a checkpoint says of itself.
+
+    Args:
+        skeleton, keypoints: name of the layout and its keypoint names in order.
+        size, patch, dropout: arguments of :func:`mgpose.models.build_encoder`.
+        clip: arguments of :class:`ClipSettings`.
+        data, protocol, fold: what it was pre-trained on.
+        videos: ids of the videos that pre-training saw.
+        seed: of the run.
+    """
+
+    skeleton: str
+    keypoints: tuple[str, ...]
+    size: str
+    patch: int
+    dropout: float
+    clip: Mapping[str, Any]
+    data: str
+    protocol: str
+    fold: str
+    videos: tuple[str, ...]
+    seed: int
+
+    def as_plain(self) -> dict[str, Any]:
+        """Lists, numbers and strings only."""
+        plain = asdict(self)
+        plain["keypoints"], plain["videos"] = list(self.keypoints), list(self.videos)
+        plain["version"] = CHECKPOINT_VERSION
+        return plain
+
+    def fresh_encoder(self, seed: int = 0) -> PoseGraphTransformer:
+        """The same encoder with untrained weights."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            frames = ClipSettings(**self.clip).frames
+            return build_encoder(
+                skeleton_by_name(self.skeleton), self.size, frames, self.patch, self.dropout
+            )
+
+
+def load_encoder(path: str | Path) -> tuple[PoseGraphTransformer, CheckpointCard]:
+    """The pre-trained encoder of a checkpoint, in evaluation mode, and its card.
+
+    Raises:
+        InputError: when the file is missing, not a checkpoint of mgpose, of another version, or
+            made for another layout than the one of that name here.
+    """
+    content = read_checkpoint(path)
+    card = _card(content.get("mgpose"), path)
+    encoder = card.fresh_encoder()
+    state = {
+        key.removeprefix(_ENCODER_PREFIX): value
+        for key, value in content["state_dict"].items()
+        if key.startswith(_ENCODER_PREFIX)
+    }
+    try:
+        encoder.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: the weights do not fit the encoder: {reason}") from error
+    return encoder.eval(), card
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The raw content; nothing but tensors and plain types is unpickled.
+
+    Raises:
+        InputError: when the file is missing or holds anything else.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: expected a checkpoint file, found nothing")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{path}: not a readable checkpoint: {reason[0][:160]}") from error
+    if not isinstance(content, dict) or "state_dict" not in content or "mgpose" not in content:
+        raise InputError(f"{path}: expected a checkpoint written by tools/train.py")
+    return content
+
+
+def _card(plain: Any, path: str | Path) -> CheckpointCard:
+    version = plain.get("version") if isinstance(plain, dict) else None
+    if version != CHECKPOINT_VERSION:
+        raise InputError(
+            f"{path}: expected checkpoint version {CHECKPOINT_VERSION}, found {version}"
+        )
+    fields = {key: value for key, value in plain.items() if key != "version"}
+    fields["keypoints"], fields["videos"] = tuple(fields["keypoints"]), tuple(fields["videos"])
+    card = CheckpointCard(**fields)
+    check_layout(card, skeleton_by_name(card.skeleton), path)
+    return card
+
+
+def check_layout(card: CheckpointCard, skeleton: Skeleton, path: str | Path) -> None:
+    """Refuse a checkpoint whose keypoints are not those of ``skeleton``.
+
+    Raises:
+        InputError: naming both layouts.
+    """
+    if card.skeleton != skeleton.name or card.keypoints != skeleton.keypoints:
+        raise InputError(
+            f"{path}: made for layout {card.skeleton!r} with {len(card.keypoints)} keypoints, "
+            f"but the data are in {skeleton.name!r} with {len(skeleton)}; use a checkpoint of "
+            "that layout"
+        )

@@ -1,0 +1,210 @@
+"""Pre-training: from settings to MMEngine Runners, one a fold."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner, set_random_seed
+from torch.utils.data import DataLoader
+
+from mgpose.data.augment import Augmentation
+from mgpose.data.clips import ClipDataset
+from mgpose.data.folds import Corpus
+from mgpose.data.sampling import WindowSampler, window_weights
+from mgpose.engine.checkpoint import CheckpointCard
+from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook, ProbeHook
+from mgpose.engine.pretrain_model import PretrainModel
+from mgpose.engine.settings import PretrainSettings
+from mgpose.models import build_encoder
+from mgpose.objectives import MomentumContrast
+from mgpose.structures import InputError, Split, skeleton_by_name
+
+logger = logging.getLogger(__name__)
+FINAL_CHECKPOINT = "encoder.pth"
+
+
+def fold_dir(work_dir: str | Path, split: Split, folds: int) -> Path:
+    """Where a fold's run lies: the work folder itself where there is one fold only."""
+    return Path(work_dir) / split.fold if folds > 1 else Path(work_dir)
+
+
+def pretrain(
+    settings: PretrainSettings, work_dir: str | Path, resume: bool = False
+) -> dict[str, Path]:
+    """Pre-train one encoder a fold, on the fold's train part only.
+
+    Args:
+        settings: the experiment.
+        work_dir: for checkpoints and TensorBoard logs; a sub-folder a fold where there are several.
+        resume: go on from the last checkpoint; a finished fold is left as it is.
+
+    Returns:
+        Fold -> its final checkpoint.
+    """
+    if settings.schedule.threads:
+        torch.set_num_threads(settings.schedule.threads)
+    corpus = Corpus(settings.data)
+    splits = corpus.folds()
+    finished = {}
+    for split in splits:
+        folder = fold_dir(work_dir, split, len(splits))
+        final = folder / FINAL_CHECKPOINT
+        if resume and final.is_file():
+            logger.info("%s: already trained", split.fold)
+        else:
+            runner = build_runner(settings, corpus, split, folder, resume)
+            runner.train()
+            _publish(folder, settings.schedule.epochs)
+        finished[split.fold] = final
+    return finished
+
+
+def _publish(folder: Path, epochs: int) -> None:
+    """Give the last epoch's checkpoint its final name."""
+    (folder / f"epoch_{epochs}.pth").replace(folder / FINAL_CHECKPOINT)
+
+
+def build_runner(
+    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path, resume: bool
+) -> Runner:
+    """The Runner of one fold, ready to train.
+
+    Raises:
+        InputError: when the fold has fewer windows than a batch.
+    """
+    # Before anything is built: modules made earlier would escape the seed.
+    set_random_seed(settings.seed)
+    schedule = settings.schedule
+    clips = corpus.unlabelled(split.train)
+    if len(clips) < schedule.batch_size:
+        raise InputError(
+            f"{split.fold}: {len(clips)} windows are fewer than a batch of "
+            f"{schedule.batch_size}; lower schedule.batch_size"
+        )
+    model = _model(settings, corpus, clips)
+    loader = _loader(settings, corpus, clips)
+    steps = schedule.epochs * len(loader)
+    return Runner(
+        model=model,
+        work_dir=str(folder),
+        train_dataloader=loader,
+        train_cfg={"by_epoch": True, "max_epochs": schedule.epochs},
+        optim_wrapper=_optimisation(settings),
+        param_scheduler=_schedulers(settings, steps),
+        default_hooks={
+            "checkpoint": {
+                "type": "CheckpointHook",
+                "interval": schedule.checkpoint_interval,
+                "max_keep_ckpts": 1,
+            },
+            "logger": {"type": "LoggerHook", "interval": 10, "log_metric_by_epoch": False},
+        },
+        custom_hooks=[
+            PlainCheckpointHook(_card(settings, split, clips)),
+            _probe(settings, corpus, split),
+            FiniteLossHook(),
+        ],
+        visualizer={
+            "type": "Visualizer",
+            "vis_backends": [{"type": "TensorboardVisBackend"}],
+            "name": f"vis_{folder.resolve()}",
+        },
+        resume=resume,
+        randomness={"seed": settings.seed},
+        default_scope="mmengine",
+        log_level="INFO",
+        experiment_name=f"{folder.resolve()}",
+        cfg=Config(dataclasses.asdict(settings)),
+    )
+
+
+def _model(settings: PretrainSettings, corpus: Corpus, clips: ClipDataset) -> PretrainModel:
+    size = settings.encoder
+    encoder = build_encoder(
+        corpus.skeleton, size.size, settings.data.clip.frames, size.patch, size.dropout
+    )
+    objective = dataclasses.asdict(settings.objective)
+    # A longer queue would hold past views of nearly every clip of a small set.
+    objective["queue"] = min(objective["queue"], len(clips) // 4)
+    augmentation = Augmentation(corpus.skeleton, settings.augment)
+    return PretrainModel(MomentumContrast(encoder, **objective), augmentation, settings.seed)
+
+
+def _loader(
+    settings: PretrainSettings, corpus: Corpus, clips: ClipDataset
+) -> DataLoader[dict[str, torch.Tensor]]:
+    weights = window_weights(clips, corpus.skeleton) if settings.sampling.quality else None
+    sampler = WindowSampler(weights, len(clips), settings.sampling.samples or None, settings.seed)
+    return DataLoader(
+        clips, batch_size=settings.schedule.batch_size, sampler=sampler, drop_last=True
+    )
+
+
+def _optimisation(settings: PretrainSettings) -> dict[str, object]:
+    schedule = settings.schedule
+    return {
+        "type": "OptimWrapper",
+        "optimizer": {
+            "type": "AdamW",
+            "lr": schedule.learning_rate,
+            "weight_decay": schedule.weight_decay,
+        },
+        "clip_grad": {"max_norm": schedule.clip_grad},
+        "paramwise_cfg": {"norm_decay_mult": 0.0, "bias_decay_mult": 0.0},
+    }
+
+
+def _schedulers(settings: PretrainSettings, steps: int) -> list[dict[str, object]]:
+    warm = max(1, int(settings.schedule.warmup * steps))
+    linear = {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warm}
+    cosine = {
+        "type": "CosineAnnealingLR",
+        "by_epoch": False,
+        "begin": warm,
+        "end": steps,
+        "T_max": max(1, steps - warm),
+    }
+    return [linear, cosine]
+
+
+def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> CheckpointCard:
+    data = settings.data
+    return CheckpointCard(
+        skeleton=data.skeleton,
+        keypoints=skeleton_by_name(data.skeleton).keypoints,
+        size=settings.encoder.size,
+        patch=settings.encoder.patch,
+        dropout=settings.encoder.dropout,
+        clip=dataclasses.asdict(data.clip),
+        data=data.name,
+        protocol=split.protocol,
+        fold=split.fold,
+        videos=tuple(sorted({span.video for span in clips.spans})),
+        seed=settings.seed,
+    )
+
+
+def _probe(settings: PretrainSettings, corpus: Corpus, split: Split) -> ProbeHook:
+    """Query: the train person who shows most classes (the last of equals); gallery: the others."""
+    clips = corpus.labelled(split.train)
+    subjects = clips.group("subject")
+    shown: dict[str, set[int]] = {subject: set() for subject in sorted(subjects)}
+    for subject, label in zip(subjects, clips.labels.tolist(), strict=True):
+        shown[subject].add(label)
+    person = max(shown, key=lambda subject: (len(shown[subject]), subject))
+    most = settings.monitor.clips
+    query = _thinned(clips.subset(i for i, s in enumerate(subjects) if s == person), most)
+    gallery = _thinned(clips.subset(i for i, s in enumerate(subjects) if s != person), most)
+    return ProbeHook(gallery, query, settings.monitor.interval, len(corpus.classes))
+
+
+def _thinned(clips: ClipDataset, most: int) -> ClipDataset:
+    """At most ``most`` clips, evenly spaced."""
+    count = len(clips.spans)
+    if count <= most:
+        return clips
+    return clips.subset(i * count // most for i in range(most))

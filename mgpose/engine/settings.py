@@ -1,0 +1,157 @@
+"""From an MMEngine config to typed settings; a mistyped key ends here in one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from mmengine.config import Config
+
+from mgpose.data.augment import AugmentSettings
+from mgpose.data.folds import DataSettings
+from mgpose.structures import InputError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """Size of the encoder, frames of a token, dropout."""
+
+    size: str = "small"
+    patch: int = 8
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """Arguments of :class:`mgpose.objectives.MomentumContrast`; ``queue`` is an upper limit."""
+
+    queue: int = 1024
+    momentum: float = 0.99
+    temperature: float = 0.1
+    part_weight: float = 0.5
+    hidden: int = 512
+    out: int = 128
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """Which windows an epoch sees.
+
+    Args:
+        quality: weigh by pose quality, motion and balance; False draws uniformly.
+        samples: windows an epoch, 0 for all.
+    """
+
+    quality: bool = True
+    samples: int = 0
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """Optimisation: AdamW, linear warm-up, cosine decay to zero, the last epoch taken."""
+
+    epochs: int = 20
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.1
+    clip_grad: float = 1.0
+    checkpoint_interval: int = 1
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class MonitorSettings:
+    """kNN probe and collapse figures during training.
+
+    Args:
+        interval: epochs between two probes.
+        clips: most clips on each side of the probe.
+    """
+
+    interval: int = 5
+    clips: int = 512
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """A whole pre-training experiment."""
+
+    data: DataSettings
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    monitor: MonitorSettings = field(default_factory=MonitorSettings)
+    seed: int = 0
+
+
+def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> Config:
+    """Read a config file and override single values.
+
+    Args:
+        path: a Python config of MMEngine.
+        options: dotted key -> value, as of ``--cfg-options``.
+
+    Raises:
+        InputError: when the file is missing or is not a config.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: expected a config file, found nothing")
+    try:
+        config = Config.fromfile(str(path))
+        config.merge_from_dict(dict(options or {}))
+    except Exception as error:
+        # MMEngine runs the file, so that anything can come out of it; the cause stays attached.
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{path}: not a usable config: {reason[0]}") from error
+    return config
+
+
+def read_settings(kind: type[T], values: Mapping[str, Any], where: str = "config") -> T:
+    """Build a settings dataclass from nested mappings, checking every key and plain type.
+
+    Raises:
+        InputError: naming the first key that is unknown (with the nearest known one), missing or
+            of a wrong type.
+    """
+    hints = get_type_hints(kind)
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+            raise InputError(f"{where}: unknown key {key!r}{hint}")
+        arguments[key] = _value(hints[key], value, f"{where}.{key}")
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise InputError(f"{where}: expected a section (dict), got {value!r}")
+        return read_settings(hint, value, where)  # type: ignore[arg-type]
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint in (int, float, str, bool) and type(value) is not hint:
+        raise InputError(f"{where}: expected {hint.__name__}, got {value!r}")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def pretrain_settings(config: Config) -> PretrainSettings:
+    """The typed settings of a pre-training config.
+
+    Raises:
+        InputError: as :func:`read_settings`.
+    """
+    return read_settings(PretrainSettings, config.to_dict(), "config")

@@ -1,0 +1,162 @@
+"""The report: all results in one HTML file that needs no network and no script."""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from mgpose.evaluation.plots import KIND_COLOURS, draw, width_inches
+from mgpose.evaluation.results import TaskResult
+from mgpose.evaluation.table import KIND_TITLES, higher_is_better, metric_title, table_cells
+
+_TEMPLATE = "report.html"
+
+
+def write_report(
+    results: Mapping[str, TaskResult], path: str | Path, title: str = "mgpose results"
+) -> None:
+    """Write the report under a temporary name, then rename it.
+
+    Args:
+        results: task name -> result, in the order of the sections.
+        path: of the HTML file; its folder is made.
+        title: heading of the page.
+
+    Raises:
+        ValueError: without any result.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(render_report(results, title), encoding="utf-8")
+    os.replace(partial, path)  # noqa: PTH105 - one atomic step on every system
+
+
+def render_report(results: Mapping[str, TaskResult], title: str = "mgpose results") -> str:
+    """The report as HTML text; all text from results is escaped.
+
+    Raises:
+        ValueError: without any result.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    if not results:
+        raise ValueError("a report needs at least one task result, got none")
+    environment = Environment(
+        loader=PackageLoader("mgpose.evaluation", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    versions: dict[str, str] = {}
+    for result in results.values():
+        versions.update(result.versions)
+    return environment.get_template(_TEMPLATE).render(
+        title=title,
+        sections=[_section(name, result) for name, result in results.items()],
+        versions=versions,
+        colours=KIND_COLOURS,
+        written=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _section(name: str, result: TaskResult) -> dict[str, Any]:
+    data, protocol = result.data, result.protocol
+    table = _table(result, result.headline)
+    details = [cell.detail for line in table["rows"] for cell in line["cells"]]
+    return {
+        "anchor": "task-" + "".join(c if c.isalnum() else "-" for c in name),
+        "result": result,
+        "emotion": "emotion" in result.task,
+        "facts": {
+            "data": data["name"],
+            "clips": f"{_count(data['train_clips'])} train, {_count(data['test_clips'])} test",
+            "classes": str(len(data["classes"])),
+            "protocol": protocol["name"],
+            **({"folds": _listing(protocol["folds"])} if protocol.get("folds") else {}),
+            "seed": str(result.seed),
+        },
+        "settings": {
+            key.replace("_", " "): _listing(value)
+            for key, value in (protocol.get("settings") or {}).items()
+        },
+        "exceptions": protocol.get("exceptions") or {},
+        "table": table,
+        "rest": _table(result, _other_metrics(result)),
+        "spreads": any(detail.startswith("±") for detail in details),
+        "intervals": any(detail.startswith("[") for detail in details),
+        "several_runs": any(row.runs > 1 for row in result.rows),
+        "summary": _summary(result),
+        "figures": [
+            {
+                "title": f.title,
+                "width": round(96 * width_inches(f)),
+                "png": base64.b64encode(draw(f)).decode(),
+            }
+            for f in result.figures
+        ],
+    }
+
+
+def _count(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _listing(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_listing, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_listing(item)}" for key, item in value.items())
+    return str(value)
+
+
+def _table(result: TaskResult, metrics: Sequence[str]) -> dict[str, Any]:
+    return {
+        "columns": [metric_title(metric) for metric in metrics],
+        "rows": [
+            {"row": row, "kind": KIND_TITLES[row.kind], "cells": cells}
+            for row, cells in zip(result.rows, table_cells(result, metrics), strict=True)
+        ]
+        if metrics
+        else [],
+    }
+
+
+def _summary(result: TaskResult) -> dict[str, Any] | None:
+    """The deciding metric of the best pre-trained row beside that of the best other row."""
+    metric = result.headline[0]
+    known = [row for row in result.rows if not math.isnan(row.metrics.get(metric, math.nan))]
+    sign = 1 if higher_is_better(metric) else -1
+    ours, other = (
+        max(rows, key=lambda row: sign * row.metrics[metric], default=None)
+        for rows in (
+            [row for row in known if row.kind == "pretrained"],
+            [row for row in known if row.kind != "pretrained"],
+        )
+    )
+    if ours is None or other is None:
+        return None
+    gain = 100 * (ours.metrics[metric] - other.metrics[metric])
+    return {
+        "metric": metric_title(metric),
+        "ours": f"{100 * ours.metrics[metric]:.1f}",
+        "ours_name": ours.name,
+        "other": f"{100 * other.metrics[metric]:.1f}",
+        "other_name": other.name,
+        "gain": f"{gain:+.1f}",
+        "better": sign * gain > 0,
+    }
+
+
+def _other_metrics(result: TaskResult) -> list[str]:
+    """Metrics that the table leaves out, in the order of the rows (bounds of intervals aside)."""
+    names = dict.fromkeys(metric for row in result.rows for metric in row.metrics)
+    shown = set(result.headline)
+    shown |= {f"{metric}_{end}" for metric in names for end in ("low", "high")}
+    return [metric for metric in names if metric not in shown]

@@ -1,0 +1,121 @@
+"""A task's table: titles of the metrics, cells as text, the best of each column."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mgpose.evaluation.results import ResultRow, TaskResult
+
+METRIC_TITLES = {
+    "top1": "Top-1",
+    "top5": "Top-5",
+    "balanced_accuracy": "Balanced acc.",
+    "macro_f1": "Macro F1",
+    "accuracy": "Accuracy",
+    "auc": "AUC",
+    "hungarian_accuracy": "Hungarian acc.",
+    "nmi": "NMI",
+    "ari": "ARI",
+    "r_at_1": "R@1",
+    "r_at_5": "R@5",
+    "r_at_10": "R@10",
+    "map": "mAP",
+    "ndcg": "nDCG",
+    "balanced_r_at_1": "Balanced R@1",
+    "p_value": "p-value",
+    "calibration_error": "Calibration error",
+}
+_UNDEFINED = "n/a"
+_LOWER_IS_BETTER = frozenset({"p_value", "calibration_error"})
+KIND_TITLES = {
+    "pretrained": "pre-trained",
+    "untrained": "untrained",
+    "classical": "classical",
+    "trivial": "trivial",
+}
+
+
+def metric_title(name: str) -> str:
+    """Title of a metric; ``x_median`` and names of no known metric are spelled out.
+
+    >>> metric_title("r_at_1"), metric_title("top1_median"), metric_title("my_metric")
+    ('R@1', 'Top-1 (median)', 'My metric')
+    """
+    if name.endswith("_median"):
+        return f"{metric_title(name.removesuffix('_median'))} (median)"
+    return METRIC_TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the table: percent with one decimal (a p-value as it is), ± deviation.
+
+    Args:
+        value: such as ``"61.3"``; ``"n/a"`` where the metric is not defined.
+        detail: such as ``"± 2.1"`` or the 95 % interval ``"[54.0, 68.2]"``, or empty.
+        best: True for the best of its column (as printed; trivial and chance rows included).
+    """
+
+    value: str
+    detail: str
+    best: bool
+
+
+def higher_is_better(metric: str) -> bool:
+    """False for p-values and calibration errors, True for all other metrics."""
+    return metric.removesuffix("_median") not in _LOWER_IS_BETTER
+
+
+def table_cells(result: TaskResult, metrics: Sequence[str]) -> list[list[Cell]]:
+    """A column for each metric, row by row of the result."""
+    columns = [_column(result, metric) for metric in metrics]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _column(result: TaskResult, metric: str) -> list[Cell]:
+    texts = [_number(metric, row.metrics.get(metric, math.nan)) for row in result.rows]
+    numbers = [float(text) for text in texts if text != _UNDEFINED]
+    pick = max if higher_is_better(metric) else min
+    best = pick(numbers) if len(numbers) > 1 else None
+    return [
+        Cell(text, _detail(row, metric), text != _UNDEFINED and float(text) == best)
+        for row, text in zip(result.rows, texts, strict=True)
+    ]
+
+
+def _number(metric: str, value: float) -> str:
+    if math.isnan(value):
+        return _UNDEFINED
+    return f"{value:.3f}" if metric == "p_value" else f"{100 * value:.1f}"
+
+
+def _detail(row: ResultRow, metric: str) -> str:
+    low, high = (row.metrics.get(f"{metric}_{end}", math.nan) for end in ("low", "high"))
+    if not math.isnan(low + high):
+        return f"[{_number(metric, low)}, {_number(metric, high)}]"
+    if metric in row.spread:
+        return f"± {_number(metric, row.spread[metric])}"
+    return ""
+
+
+def format_table(result: TaskResult) -> str:
+    """The task as aligned text for a terminal: percent, ``*`` marks the best of each column."""
+    kind = "synthetic data" if result.data["synthetic"] else "real data"
+    head = (
+        f"{result.title}\n{result.data['name']} ({kind}), {result.protocol['name']}: "
+        f"{result.data['train_clips']} train / {result.data['test_clips']} test clips, "
+        f"{len(result.data['classes'])} classes, seed {result.seed}"
+    )
+    lines = [["method", "kind", *map(metric_title, result.headline), "runs"]]
+    for row, cells in zip(result.rows, table_cells(result, result.headline), strict=True):
+        texts = [f"{c.value}{'*' if c.best else ' '} {c.detail}".rstrip() for c in cells]
+        lines.append([row.name, KIND_TITLES[row.kind], *texts, str(row.runs)])
+    widths = [max(len(text) for text in column) for column in zip(*lines, strict=True)]
+    rows = ["  ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)) for line in lines]
+    rows.insert(1, "-" * sum((*widths, 2 * (len(widths) - 1))))
+    exceptions = result.protocol.get("exceptions") or {}
+    tail = [f"exception, {group} shared: {reason}" for group, reason in exceptions.items()]
+    tail += [f"note: {note}" for note in result.notes]
+    return "\n".join([head, "", *(row.rstrip() for row in rows), *tail])

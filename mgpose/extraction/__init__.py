@@ -1,0 +1,1 @@
+"""From videos to a store of poses: detector, tracker, estimator, and batch jobs."""

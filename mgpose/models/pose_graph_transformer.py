@@ -1,0 +1,181 @@
+"""``PoseGraphTransformer``: from clips of keypoints to embeddings of clip and parts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mgpose.models.attention import MASKED, Block, key_bias, rotary_angles
+from mgpose.models.graph_encoding import hop_bias, random_walk_encoding
+from mgpose.models.pose_features import feature_channels, pose_features
+from mgpose.structures import Skeleton
+
+
+class PoseGraphTransformer(nn.Module):
+    """Spatio-temporal graph transformer over one skeleton.
+
+    1. Each keypoint's frames are cut into temporal patches; a patch is one token.
+    2. ``spatial_depth`` blocks attend over the keypoints of a patch, biased by graph distance.
+    3. Keypoint tokens are pooled to part tokens by attention, which cuts their number V / P times.
+    4. ``depth`` blocks attend over all part tokens of the clip, with rotary positions in time.
+
+    Missing keypoints are masked everywhere: their values cannot change the result.
+
+    Args:
+        skeleton: layout of the keypoints; needs parts and edges.
+        frames: T, frames of a clip.
+        patch: frames of a token; divides ``frames``.
+        width: D, channels of a part token, even. Keypoint tokens, of which there are many more,
+            have D / 2.
+        heads: attention heads.
+        spatial_depth: blocks on keypoint tokens.
+        depth: blocks on part tokens.
+        mlp_ratio: hidden width of the perceptrons over D.
+        dropout: probability on residual branches.
+        walk_steps: length of the random-walk encoding.
+
+    Raises:
+        ValueError: when ``patch`` does not divide ``frames`` or the skeleton has no parts.
+    """
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        frames: int = 32,
+        patch: int = 4,
+        width: int = 128,
+        heads: int = 4,
+        spatial_depth: int = 2,
+        depth: int = 4,
+        mlp_ratio: float = 2.0,
+        dropout: float = 0.0,
+        walk_steps: int = 8,
+    ) -> None:
+        super().__init__()
+        if frames % patch:
+            raise ValueError(f"patch must divide frames, got {patch} and {frames}")
+        if not skeleton.parts or not skeleton.edges:
+            raise ValueError(f"skeleton {skeleton.name!r} needs parts and edges to be modelled")
+        self.skeleton = skeleton
+        self.frames, self.patch, self.width = frames, patch, width
+        parts = len(skeleton.parts)
+        self.embedding_dim = parts * width
+
+        self.register_buffer("parents", torch.from_numpy(skeleton.parents), persistent=False)
+        membership = torch.zeros(parts, len(skeleton))
+        membership[torch.from_numpy(skeleton.part_of), torch.arange(len(skeleton))] = 1
+        self.register_buffer("membership", membership, persistent=False)
+        walk = random_walk_encoding(skeleton, walk_steps)
+        self.register_buffer("walk", walk, persistent=False)
+        self.register_buffer("hop_bias", hop_bias(skeleton, heads), persistent=False)
+        angles = rotary_angles(torch.arange(frames // patch).float(), width // heads)
+        self.register_buffer("angles", angles.repeat(parts, 1), persistent=False)
+
+        narrow = width // 2
+        self.embed = nn.Linear(patch * feature_channels(skeleton.dims), narrow)
+        self.keypoint_embedding = nn.Parameter(torch.randn(len(skeleton), narrow) * 0.02)
+        self.part_embedding = nn.Parameter(torch.randn(parts, width) * 0.02)
+        self.walk_embedding = nn.Linear(walk_steps, narrow, bias=False)
+        self.spatial = nn.ModuleList(
+            Block(narrow, heads, mlp_ratio, dropout) for _ in range(spatial_depth)
+        )
+        self.pool = PartPool(narrow, width, heads, parts)
+        self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio, dropout) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Clip embedding: the part embeddings side by side.
+
+        Args:
+            x: (B, T, V, C + 1) canonical coordinates with confidence last.
+            mask: (B, T, V) bool, True where present.
+
+        Returns:
+            (B, P * D); zeros for a part that is missing in the whole clip.
+        """
+        return self.part_embeddings(x, mask).flatten(1)
+
+    def part_embeddings(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, P, D) mean over time of each part's tokens."""
+        tokens, valid = self.tokens(x, mask)
+        weight = valid.unsqueeze(-1).to(tokens.dtype)
+        return (tokens * weight).sum(2) / weight.sum(2).clamp(min=1)
+
+    def tokens(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Part tokens (B, P, T / patch, D) and which of them are valid (B, P, T / patch)."""
+        keypoints, present = self.keypoint_tokens(x, mask)
+        parts, valid = self.pool(keypoints, present, self.membership)
+        parts = (parts + self.part_embedding).transpose(1, 2)
+        valid = valid.transpose(1, 2)
+        batch, count, steps, width = parts.shape
+        flat = parts.reshape(batch, count * steps, width)
+        bias = key_bias(valid.reshape(batch, count * steps))
+        for block in self.blocks:
+            flat = block(flat, bias, self.angles)
+        return self.norm(flat).view(batch, count, steps, width), valid
+
+    def keypoint_tokens(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Keypoint tokens (B, T / patch, V, D / 2) and which hold any present frame."""
+        self._check(x, mask)
+        batch, frames, points, _ = x.shape
+        steps = frames // self.patch
+        features = pose_features(x, mask, self.parents, self.membership)
+        patches = features.view(batch, steps, self.patch, points, -1).transpose(2, 3).flatten(3)
+        place = self.keypoint_embedding + self.walk_embedding(self.walk)
+        tokens = self.embed(patches) + place
+        present = mask.view(batch, steps, self.patch, points).any(2)
+        bias = key_bias(present.flatten(0, 1)) + self.hop_bias
+        flat = tokens.flatten(0, 1)
+        for block in self.spatial:
+            flat = block(flat, bias)
+        return flat.view(batch, steps, points, -1), present
+
+    def _check(self, x: Tensor, mask: Tensor) -> None:
+        shape = (self.frames, len(self.skeleton), self.skeleton.dims + 1)
+        if tuple(x.shape[1:]) != shape or mask.shape != x.shape[:3]:
+            raise ValueError(
+                f"x must have shape (B, {', '.join(map(str, shape))}) and mask its first three "
+                f"axes, got {tuple(x.shape)} and {tuple(mask.shape)}"
+            )
+
+
+class PartPool(nn.Module):
+    """Attention pooling from keypoint tokens to one token a part.
+
+    Args:
+        narrow: channels of a keypoint token.
+        width: D, channels of a part token.
+        heads: H; each head weighs the part's keypoints by a query of its own.
+        parts: P.
+    """
+
+    def __init__(self, narrow: int, width: int, heads: int, parts: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(narrow)
+        self.query = nn.Parameter(torch.randn(parts, heads, narrow // heads) * 0.02)
+        self.key = nn.Linear(narrow, narrow)
+        self.value = nn.Linear(narrow, width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, present: Tensor, membership: Tensor) -> tuple[Tensor, Tensor]:
+        """Pool.
+
+        Args:
+            x: (B, N, V, narrow) keypoint tokens.
+            present: (B, N, V) bool.
+            membership: (P, V).
+
+        Returns:
+            (B, N, P, D) part tokens and (B, N, P) bool, True where any keypoint is present.
+        """
+        batch, steps, points, _ = x.shape
+        x = self.norm(x)
+        key = self.key(x).view(batch, steps, points, self.heads, -1)
+        value = self.value(x).view(batch, steps, points, self.heads, -1)
+        # b batch, n step, v keypoint, h head, c channel, p part
+        score = torch.einsum("phc,bnvhc->bnphv", self.query, key)
+        usable = present[:, :, None, :] & (membership > 0)[None, None]
+        weight = score.masked_fill(~usable[:, :, :, None], MASKED).softmax(-1)
+        pooled = torch.einsum("bnphv,bnvhc->bnphc", weight, value).flatten(3)
+        return self.out(pooled), usable.any(-1)

@@ -1,0 +1,174 @@
+"""Momentum contrast on clip and part embeddings."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mgpose.objectives.info_nce import info_nce
+
+
+class Projector(nn.Sequential):
+    """Two-layer perceptron to the space in which views are compared.
+
+    Args:
+        width: input channels.
+        hidden: hidden channels.
+        out: output channels.
+    """
+
+    def __init__(self, width: int, hidden: int, out: int) -> None:
+        super().__init__(
+            nn.Linear(width, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, out)
+        )
+
+
+class MomentumContrast(nn.Module):
+    """Two views of a clip agree; views of other clips do not.
+
+    The query side learns by gradient; the key side follows it as an exponential moving average.
+    Keys of past batches wait in a queue as further negatives, together with their clip ids, so
+    that a clip's own past views are never its negatives. The contrast is taken at two grains: the
+    clip embedding, and each part's embedding (weight ``part_weight``), where a part that is
+    missing in either view takes no part.
+
+    Args:
+        encoder: module with ``embedding_dim``, ``width`` and ``part_embeddings(x, mask)``.
+        queue: places of the queue; at most a quarter of the training clips.
+        momentum: of the moving average.
+        temperature: of InfoNCE.
+        part_weight: weight of the part contrast.
+        hidden, out: widths of the projectors.
+
+    Reference: He et al., "Momentum contrast for unsupervised visual representation learning",
+    CVPR 2020; symmetric loss as in Chen et al., "MoCo v3", ICCV 2021.
+    """
+
+    queue: Tensor
+    queue_ids: Tensor
+    queue_next: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        queue: int = 512,
+        momentum: float = 0.99,
+        temperature: float = 0.1,
+        part_weight: float = 0.5,
+        hidden: int = 512,
+        out: int = 128,
+    ) -> None:
+        super().__init__()
+        if not 0 <= momentum < 1 or temperature <= 0 or queue < 0:
+            raise ValueError(
+                f"expected 0 <= momentum < 1, temperature > 0, queue >= 0; got {momentum}, "
+                f"{temperature}, {queue}"
+            )
+        self.encoder = encoder
+        dim, width = int(encoder.embedding_dim), int(encoder.width)
+        self.projector = Projector(dim, hidden, out)
+        self.part_projector = Projector(width, hidden, out)
+        self.key_encoder = copy.deepcopy(encoder)
+        self.key_projector = copy.deepcopy(self.projector)
+        self.key_part_projector = copy.deepcopy(self.part_projector)
+        for parameter in self._key_parameters():
+            parameter.requires_grad_(False)
+        self.momentum, self.temperature = momentum, temperature
+        self.part_weight = part_weight
+        self.register_buffer("queue", torch.zeros(queue, out))
+        self.register_buffer("queue_ids", torch.full((queue,), -1))
+        self.register_buffer("queue_next", torch.zeros((), dtype=torch.long))
+
+    def forward(
+        self, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], clip_ids: Tensor
+    ) -> dict[str, Tensor]:
+        """Losses of one batch; also moves the key side and, in training, fills the queue.
+
+        Args:
+            first, second: two views, each x (B, T, V, C) and mask (B, T, V).
+            clip_ids: (B,) non-negative ids of the clips.
+
+        Returns:
+            ``loss_clip`` and ``loss_part``, scalars.
+        """
+        if self.training:
+            self._follow()
+        queries = [self._query(*view) for view in (first, second)]
+        with torch.no_grad():
+            keys = [self._key(*view) for view in (first, second)]
+        # Copies, since the queue moves on below while backward still needs what was compared.
+        queue, queue_ids = self.queue.clone(), self.queue_ids.clone()
+        loss_clip = torch.stack(
+            [
+                info_nce(q[0], k[0], queue, clip_ids, queue_ids, self.temperature)
+                for q, k in ((queries[0], keys[1]), (queries[1], keys[0]))
+            ]
+        ).mean()
+        loss_part = torch.stack(
+            [
+                self._part_loss(q, k, clip_ids)
+                for q, k in ((queries[0], keys[1]), (queries[1], keys[0]))
+            ]
+        ).mean()
+        if self.training:
+            self._enqueue(keys[0][0], clip_ids)
+        return {"loss_clip": loss_clip, "loss_part": self.part_weight * loss_part}
+
+    def _query(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        parts = self.encoder.part_embeddings(x, mask)
+        return (*_project(parts, self.projector, self.part_projector), parts.detach().any(-1))
+
+    def _key(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        parts = self.key_encoder.part_embeddings(x, mask)
+        return (*_project(parts, self.key_projector, self.key_part_projector), parts.any(-1))
+
+    def _part_loss(
+        self,
+        query: tuple[Tensor, Tensor, Tensor],
+        key: tuple[Tensor, Tensor, Tensor],
+        clip_ids: Tensor,
+    ) -> Tensor:
+        losses = []
+        empty = query[1].new_zeros(0, query[1].shape[-1])
+        no_ids = clip_ids.new_zeros(0)
+        for part in range(query[1].shape[1]):
+            seen = query[2][:, part] & key[2][:, part]
+            if seen.sum() > 1:
+                q, k, ids = query[1][seen, part], key[1][seen, part], clip_ids[seen]
+                losses.append(info_nce(q, k, empty, ids, no_ids, self.temperature))
+        return torch.stack(losses).mean() if losses else query[0].sum() * 0
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        for slow, fast in zip(self._key_parameters(), self._query_parameters(), strict=True):
+            slow.lerp_(fast, 1 - self.momentum)
+
+    def _query_parameters(self) -> Iterator[nn.Parameter]:
+        for module in (self.encoder, self.projector, self.part_projector):
+            yield from module.parameters()
+
+    def _key_parameters(self) -> Iterator[nn.Parameter]:
+        for module in (self.key_encoder, self.key_projector, self.key_part_projector):
+            yield from module.parameters()
+
+    @torch.no_grad()
+    def _enqueue(self, keys: Tensor, clip_ids: Tensor) -> None:
+        size = len(self.queue)
+        if size == 0:
+            return
+        keys, clip_ids = keys[-size:], clip_ids[-size:]
+        places = (self.queue_next + torch.arange(len(keys), device=keys.device)) % size
+        self.queue[places] = keys
+        self.queue_ids[places] = clip_ids
+        self.queue_next.add_(len(keys)).remainder_(size)
+
+
+def _project(parts: Tensor, clip: nn.Module, part: nn.Module) -> tuple[Tensor, Tensor]:
+    """Unit clip (B, O) and part (B, P, O) projections of part embeddings (B, P, D)."""
+    batch, count, _ = parts.shape
+    projected = part(parts.flatten(0, 1)).view(batch, count, -1)
+    return F.normalize(clip(parts.flatten(1)), dim=-1), F.normalize(projected, dim=-1)
