@@ -49,11 +49,12 @@ def test_linear_probe_bears_constant_features_and_absent_classes() -> None:
     assert top1(scores, truth) > 0.95
 
 
-def test_linear_probe_repeats_itself_and_leaves_the_global_generator_alone() -> None:
+def test_linear_probe_repeats_itself_and_leaves_torch_as_it_was() -> None:
     train, labels = blobs(300, distance=1.0)
-    before = torch.get_rng_state()
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
     first = linear_probe_scores(train, labels, train, 4, epochs=3, seed=5)
     assert torch.equal(before, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
     assert (first == linear_probe_scores(train, labels, train, 4, epochs=3, seed=5)).all()
     assert (first != linear_probe_scores(train, labels, train, 4, epochs=3, seed=6)).any()
 

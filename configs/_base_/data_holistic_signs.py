@@ -1,4 +1,4 @@
-# MediaPipe Holistic sequences of three signs by seven people; data/README.md says where to get them.
+# MediaPipe Holistic sequences of three signs by seven people.
 data = dict(
     name="holistic-signs",
     store="data/holistic_signs",

@@ -6,5 +6,3 @@ data = dict(
     skeleton="kinect_20",
     clip=dict(frames=64),
 )
-# Cameras differ by their direction: views differ by a turn about the vertical.
-augment = dict(rotation=0.5, tilt=0.1)

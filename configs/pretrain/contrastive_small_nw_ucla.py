@@ -5,3 +5,5 @@ with read_base():
     from .._base_.encoder_small import *
 
 schedule = dict(epochs=20, batch_size=64, learning_rate=1e-3)
+# Cameras differ by their direction: views differ by a turn about the vertical.
+augment = dict(rotation=0.5, tilt=0.1)

@@ -113,7 +113,7 @@ def crop_time(
 def _sample_frames(
     x: Tensor, mask: Tensor, position: Tensor, inside: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Values at fractional frames (B, T): linear where both neighbours are present, else nearest."""
+    """Values at fractional frames (B, T): linear between present neighbours, else the nearest."""
     low = position.floor().long()
     high = (low + 1).clamp(max=x.shape[1] - 1)
     weight = (position - low)[:, :, None]
@@ -202,5 +202,3 @@ def drop(
     chosen[torch.rand(batch, generator=generator) >= part] = -1
     in_part = torch.from_numpy(skeleton.part_of)[None] == chosen[:, None]
     return mask & (keep & ~in_part).to(mask.device)[:, None]
-
-

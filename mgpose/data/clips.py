@@ -52,12 +52,19 @@ class ClipSettings:
 
 @dataclass(frozen=True)
 class Span:
-    """Frames ``start`` to ``stop`` (exclusive) of a video; ``label`` and groups where known."""
+    """Frames ``start`` to ``stop`` (exclusive) of a video, with its annotation where it has one."""
 
     video: str
     start: int
     stop: int
     annotation: Annotation | None = None
+    subject: str | None = None
+
+    def group(self, name: str) -> str:
+        """Subject, video or another group; an unknown subject counts as one of its own."""
+        if self.annotation is not None:
+            return self.annotation.group(name)
+        return self.subject if name == "subject" and self.subject else self.video
 
 
 class ClipDataset(Dataset[dict[str, Tensor]]):
@@ -104,7 +111,7 @@ class ClipDataset(Dataset[dict[str, Tensor]]):
 
     def group(self, name: str) -> list[str]:
         """Value of a group (subject, video, session ...) for each of the N clips."""
-        return [s.annotation.group(name) if s.annotation else s.video for s in self.spans]
+        return [span.group(name) for span in self.spans]
 
     def subset(self, clips: Iterable[int]) -> ClipDataset:
         """The dataset of some clips, in the order given, renumbered from 0."""
@@ -131,7 +138,9 @@ def load_clips(
     Raises:
         ValueError: when no span is usable.
     """
-    xs, masks, clips, kept = [], [], [], []
+    xs, masks = [], []
+    clips: list[int] = []
+    kept: list[Span] = []
     for span in spans:
         sequence = store.read_window(span.video, span.start, span.stop)
         try:
@@ -168,7 +177,7 @@ def clip_arrays(
     keypoints = sequence.keypoints[..., : skeleton.dims]
     if sequence.unit == "normalised" and sequence.frame_size is not None:
         # Fractions of width and height have different lengths; pixels do not.
-        keypoints = keypoints * np.float32(sequence.frame_size)
+        keypoints = keypoints * np.array(sequence.frame_size, dtype=np.float32)
     keypoints = remove_jumps(canonicalise(keypoints, skeleton))
     scores = np.where(np.isfinite(keypoints[..., 0]), sequence.scores, np.float32(0))
     keypoints, scores = fill_gaps(keypoints, scores, settings.max_gap)
@@ -199,7 +208,8 @@ def _resample(
     a, b = values[low], values[high]
     mixed = (1 - weight) * a + weight * b
     nearer = np.where(weight < 0.5, a, b)
-    return np.where(np.isfinite(mixed), mixed, nearer)
+    resampled: npt.NDArray[np.float32] = np.where(np.isfinite(mixed), mixed, nearer)
+    return resampled
 
 
 def _crops(values: npt.NDArray, settings: ClipSettings) -> npt.NDArray:  # type: ignore[type-arg]
@@ -249,10 +259,12 @@ def sliding_spans(
             step = (time[-1] - time[0]) / (header.frames - 1)
             length = max(2, round(settings.frames / settings.rate / step))
         elif header.frames <= 4 * length or settings.frames >= header.frames:
-            spans.append(Span(video, 0, header.frames))
+            spans.append(Span(video, 0, header.frames, subject=header.subject))
             continue
         stride = max(1, round(length * (1 - overlap)))
         last = max(0, header.frames - length)
         starts = sorted({*range(0, last + 1, stride), last})
-        spans += [Span(video, s, min(s + length, header.frames)) for s in starts]
+        spans += [
+            Span(video, s, min(s + length, header.frames), subject=header.subject) for s in starts
+        ]
     return spans

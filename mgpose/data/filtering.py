@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -55,7 +57,7 @@ def fill_gaps(
     present = np.isfinite(keypoints[..., 0])
     for v in np.flatnonzero(present.any(0) & ~present.all(0)):
         frames = np.flatnonzero(present[:, v])
-        for a, b in zip(frames[:-1], frames[1:], strict=True):
+        for a, b in pairwise(frames.tolist()):
             gap = b - a - 1
             if 0 < gap <= max_gap:
                 weight = (np.arange(1, gap + 1, dtype=np.float32) / (gap + 1))[:, None]

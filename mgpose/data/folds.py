@@ -108,9 +108,7 @@ class Corpus:
     @cached_property
     def _unlabelled(self) -> ClipDataset:
         spans = sliding_spans(self.store, self.store, self.settings.clip)
-        # The subject of a window balances the sampling; its label stays out of sight.
-        clips = load_clips(self.store, spans, self.skeleton, self.settings.clip)
-        return clips
+        return load_clips(self.store, spans, self.skeleton, self.settings.clip)
 
     def labelled(self, videos: Iterable[str]) -> ClipDataset:
         """Annotated clips of the task's classes in these videos."""
@@ -122,8 +120,12 @@ class Corpus:
 
     def unlabelled(self, videos: Iterable[str]) -> ClipDataset:
         """Windows of these videos, and of the further stores, for pre-training."""
-        own = _of_videos(self._unlabelled, videos)
+        own = self.unlabelled_own(videos)
         return join_clips([own, *self._further]) if self._further else own
+
+    def unlabelled_own(self, videos: Iterable[str]) -> ClipDataset:
+        """Windows of these videos of the set itself."""
+        return _of_videos(self._unlabelled, videos)
 
     @cached_property
     def _further(self) -> list[ClipDataset]:
@@ -137,7 +139,9 @@ class Corpus:
     def emotions(self, videos: Iterable[str]) -> dict[str, str]:
         """Video -> emotion label, for the videos that have one."""
         chosen = set(videos)
-        return {a.video: a.label for a in self.annotations if a.tier == "emotion" and a.video in chosen}
+        return {
+            a.video: a.label for a in self.annotations if a.tier == "emotion" and a.video in chosen
+        }
 
     def subjects(self) -> dict[str, str]:
         """Video -> subject."""

@@ -28,7 +28,8 @@ def motion_energy(x: Tensor, mask: Tensor, skeleton: Skeleton) -> Tensor:
     and would decide alone. A part that is missing in a window does not count there.
 
     Args:
-        x: (M, T, V, D + 1); mask: (M, T, V).
+        x: (M, T, V, D + 1).
+        mask: (M, T, V).
         skeleton: for the parts.
     """
     both = mask[:, 1:] & mask[:, :-1]

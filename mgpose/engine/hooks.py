@@ -117,14 +117,14 @@ class FiniteLossHook(Hook):
         runner: Runner,
         batch_idx: int,
         data_batch: Any = None,
-        outputs: dict[str, Any] | None = None,
+        outputs: dict[str, torch.Tensor] | None = None,
     ) -> None:
         """Check the loss.
 
         Raises:
             FloatingPointError: when the loss is NaN or infinite.
         """
-        loss = float((outputs or {}).get("loss", 0.0))
+        loss = float((outputs or {"loss": torch.zeros(())})["loss"].detach())
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss} at iteration {runner.iter}; lower the learning rate"

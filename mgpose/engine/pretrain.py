@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
@@ -93,7 +94,7 @@ def build_runner(
         work_dir=str(folder),
         train_dataloader=loader,
         train_cfg={"by_epoch": True, "max_epochs": schedule.epochs},
-        optim_wrapper=_optimisation(settings),
+        optim_wrapper=_optimisation(settings, model),
         param_scheduler=_schedulers(settings, steps),
         default_hooks={
             "checkpoint": {
@@ -144,28 +145,29 @@ def _loader(
     )
 
 
-def _optimisation(settings: PretrainSettings) -> dict[str, object]:
+def _optimisation(settings: PretrainSettings, model: torch.nn.Module) -> OptimWrapper:
+    """AdamW; matrices decay, biases, norms and embeddings of one axis do not."""
     schedule = settings.schedule
-    return {
-        "type": "OptimWrapper",
-        "optimizer": {
-            "type": "AdamW",
-            "lr": schedule.learning_rate,
-            "weight_decay": schedule.weight_decay,
-        },
-        "clip_grad": {"max_norm": schedule.clip_grad},
-        "paramwise_cfg": {"norm_decay_mult": 0.0, "bias_decay_mult": 0.0},
-    }
+    learned = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in learned if p.ndim > 1], "weight_decay": schedule.weight_decay},
+        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate)
+    return OptimWrapper(optimizer, clip_grad={"max_norm": schedule.clip_grad})
 
 
 def _schedulers(settings: PretrainSettings, steps: int) -> list[dict[str, object]]:
-    warm = max(1, int(settings.schedule.warmup * steps))
+    """Linear warm-up, then a cosine to zero, by iteration."""
+    # MMEngine's LinearLR takes end - begin - 1 steps to arrive: a shorter one would never leave
+    # its start factor.
+    warm = max(2, int(settings.schedule.warmup * steps))
     linear = {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warm}
     cosine = {
         "type": "CosineAnnealingLR",
         "by_epoch": False,
         "begin": warm,
-        "end": steps,
+        "end": max(steps, warm + 1),
         "T_max": max(1, steps - warm),
     }
     return [linear, cosine]

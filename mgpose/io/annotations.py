@@ -48,7 +48,7 @@ def read_annotations(path: str | Path) -> list[Annotation]:
             raise ValueError(f"expected the columns {','.join(_COLUMNS)}, found {rows.fieldnames}")
         return [_annotation(row) for row in rows]
     except (ValueError, csv.Error) as error:
-        raise InputError(f"{path}, line {max(1, rows.line_num)}: {error}") from None
+        raise InputError(f"{path}, line {max(1, rows.reader.line_num)}: {error}") from None
 
 
 def write_annotations(path: str | Path, annotations: Iterable[Annotation]) -> None:

@@ -38,6 +38,12 @@ class PoseGraphTransformer(nn.Module):
         ValueError: when ``patch`` does not divide ``frames`` or the skeleton has no parts.
     """
 
+    parents: Tensor
+    membership: Tensor
+    walk: Tensor
+    hop_bias: Tensor
+    angles: Tensor
+
     def __init__(
         self,
         skeleton: Skeleton,

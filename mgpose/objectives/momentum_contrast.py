@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class MomentumContrast(nn.Module):
 
     def __init__(
         self,
-        encoder: nn.Module,
+        encoder: Any,
         queue: int = 512,
         momentum: float = 0.99,
         temperature: float = 0.1,
@@ -89,7 +90,8 @@ class MomentumContrast(nn.Module):
         """Losses of one batch; also moves the key side and, in training, fills the queue.
 
         Args:
-            first, second: two views, each x (B, T, V, C) and mask (B, T, V).
+            first: one view, x (B, T, V, C) and mask (B, T, V).
+            second: another view of the same clips.
             clip_ids: (B,) non-negative ids of the clips.
 
         Returns:

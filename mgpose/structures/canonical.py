@@ -32,7 +32,9 @@ def canonicalise(keypoints: FloatArray, skeleton: Skeleton) -> FloatArray:
     length = np.linalg.norm(ends[0] - ends[1], axis=-1)
     usable = np.isfinite(root).all(-1) & (length > 0)
     if not usable.any():
-        raise ValueError(f"no frame shows {', '.join(canonical.root)} and the scale of the skeleton")
+        raise ValueError(
+            f"no frame shows {', '.join(canonical.root)} and the scale of the skeleton"
+        )
     root, length = root[usable], length[usable]
     origin = root[0] if canonical.over == "first_frame" else np.median(root, axis=0)
     points = (points - origin) / np.median(length)

@@ -86,8 +86,7 @@ class PoseSequence:
             raise ValueError("keypoints must be finite or NaN, got infinity")
         if not ((self.scores >= 0) & (self.scores <= 1)).all():
             raise ValueError(
-                f"scores must lie in [0, 1], got {np.nanmin(self.scores)} to "
-                f"{np.nanmax(self.scores)}"
+                f"scores must lie in [0, 1], got {np.min(self.scores)} to {np.max(self.scores)}"
             )
         if (self.scores[missing.any(-1)] != 0).any():
             raise ValueError("scores must be 0 where the keypoint is NaN")

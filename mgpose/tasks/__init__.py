@@ -1,0 +1,1 @@
+"""The five task runners: ``run(encoder) -> TaskResult``."""

@@ -1,0 +1,60 @@
+"""One result from the results of several folds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mgpose.evaluation.figures import Figure
+from mgpose.evaluation.results import TaskResult, mean_over
+
+
+def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
+    """Average the rows over folds, add each fold's own rows, merge the figures.
+
+    Args:
+        folds: results of one task, one a fold.
+
+    Returns:
+        The mean with its spread; ``protocol["per_fold"]`` holds fold -> row -> metrics. One fold
+        is returned as it is.
+    """
+    first = folds[0]
+    if len(folds) == 1:
+        return first
+    names = [name for fold in folds for name in fold.protocol["folds"]]
+    per_fold = {
+        name: {row.name: dict(row.metrics) for row in fold.rows}
+        for name, fold in zip(names, folds, strict=True)
+    }
+    clips = {key: sum(f.data[key] for f in folds) for key in ("train_clips", "test_clips")}
+    clips["train_clips"] //= len(folds)
+    return dataclasses.replace(
+        first,
+        data={**first.data, **clips, "train_clips_note": "mean over folds"},
+        protocol={**first.protocol, "folds": names, "per_fold": per_fold},
+        rows=mean_over([fold.rows for fold in folds], medians=first.headline[:1]),
+        notes=(*first.notes, f"Mean and standard deviation over {len(folds)} folds."),
+        figures=tuple(
+            _merge([fold.figures[i] for fold in folds], names[0]) for i in range(len(first.figures))
+        ),
+    )
+
+
+def _merge(figures: Sequence[Figure], first_fold: str) -> Figure:
+    """Confusions are summed, curves averaged; a map can only be that of one fold."""
+    first = figures[0]
+    if first.kind == "map":
+        return dataclasses.replace(first, title=f"{first.title} (fold {first_fold})")
+    if first.kind == "confusion":
+        counts = np.sum([f.data["counts"] for f in figures], axis=0)
+        return dataclasses.replace(first, data={**first.data, "counts": counts})
+    curves: list[dict[str, Any]] = []
+    for i, curve in enumerate(first.data["curves"]):
+        values = np.array([f.data["curves"][i]["values"] for f in figures])
+        spread = values.std(0, ddof=1)
+        curves.append({**curve, "values": values.mean(0), "spread": spread})
+    return dataclasses.replace(first, data={**first.data, "curves": curves})

@@ -1,0 +1,166 @@
+"""Run task runners over the folds of a protocol and write table, JSON and report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from mgpose.data.folds import Corpus, DataSettings
+from mgpose.engine.checkpoint import CheckpointCard, check_layout, load_encoder
+from mgpose.engine.pretrain import FINAL_CHECKPOINT
+from mgpose.evaluation.report import write_report
+from mgpose.evaluation.results import TaskResult, write_results
+from mgpose.models.pose_graph_transformer import PoseGraphTransformer
+from mgpose.structures import InputError, Split
+from mgpose.tasks.combine import combine_folds
+from mgpose.tasks.emotion import Emotion, EmotionSettings
+from mgpose.tasks.recognition_semi_supervised import (
+    RecognitionSemiSupervised,
+    SemiSupervisedSettings,
+)
+from mgpose.tasks.recognition_supervised import RecognitionSupervised, SupervisedSettings
+from mgpose.tasks.recognition_unsupervised import RecognitionUnsupervised, UnsupervisedSettings
+from mgpose.tasks.retrieval import Retrieval, RetrievalSettings
+from mgpose.tasks.task_data import TaskData
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """Settings of the five runners; a task that is None is not run."""
+
+    recognition_unsupervised: UnsupervisedSettings | None = None
+    recognition_semi_supervised: SemiSupervisedSettings | None = None
+    recognition_supervised: SupervisedSettings | None = None
+    retrieval: RetrievalSettings | None = None
+    emotion: EmotionSettings | None = None
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """A whole evaluation.
+
+    Args:
+        data: the labelled set and its protocol.
+        tasks: which runners, with which constants.
+        effort: ``"full"``, or ``"quick"`` for fewer draws and smaller fractions; every report
+            prints it.
+        seed: of everything random.
+        threads: torch's CPU threads, 0 for its own choice.
+    """
+
+    data: DataSettings
+    tasks: TaskSettings = field(default_factory=TaskSettings)
+    effort: str = "full"
+    seed: int = 0
+    threads: int = 0
+
+
+RUNNERS: dict[str, Any] = {
+    "recognition_unsupervised": RecognitionUnsupervised,
+    "recognition_semi_supervised": RecognitionSemiSupervised,
+    "recognition_supervised": RecognitionSupervised,
+    "retrieval": Retrieval,
+    "emotion": Emotion,
+}
+
+
+def evaluate(
+    settings: EvaluateSettings,
+    checkpoint: str | Path,
+    out: str | Path,
+    only: Sequence[str] = (),
+) -> dict[str, TaskResult]:
+    """Run the tasks on every fold, average, and write ``results.json`` and ``report.html``.
+
+    Args:
+        settings: data, tasks, seed.
+        checkpoint: one file, or the work folder of a training run with a sub-folder a fold.
+        out: folder for the results.
+        only: names of the tasks to run; empty for all that the settings hold.
+
+    Returns:
+        Task name -> result over all folds.
+
+    Raises:
+        InputError: for unknown tasks, or a checkpoint of another layout, fold or test video.
+    """
+    chosen = _chosen(settings.tasks, only)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    corpus = Corpus(settings.data)
+    splits = corpus.folds()
+    encoders = {split.fold: _encoder(checkpoint, split, corpus, len(splits)) for split in splits}
+    found: dict[str, list[TaskResult]] = {name: [] for name in chosen}
+    with tqdm(total=len(splits) * len(chosen), unit="task") as progress:
+        for split in splits:
+            data = TaskData.of(corpus, split)
+            encoder, card = encoders[split.fold]
+            untrained = card.fresh_encoder(settings.seed + 1).eval()
+            for name, task in chosen.items():
+                progress.set_description(f"{split.fold}: {name}")
+                runner = RUNNERS[name](data, untrained, task, settings.seed)
+                found[name].append(_with_effort(runner.run(encoder), settings.effort, card))
+                progress.update()
+    results = {name: combine_folds(folds) for name, folds in found.items()}
+    Path(out).mkdir(parents=True, exist_ok=True)
+    write_results(Path(out) / "results.json", results)
+    write_report(results, Path(out) / "report.html")
+    return results
+
+
+def _chosen(tasks: TaskSettings, only: Sequence[str]) -> dict[str, Any]:
+    given = {f.name: getattr(tasks, f.name) for f in dataclasses.fields(tasks)}
+    given = {name: task for name, task in given.items() if task is not None}
+    unknown = sorted(set(only) - set(given))
+    if unknown or not given:
+        raise InputError(f"tasks {unknown} are not in the config; it has: {', '.join(given)}")
+    return {name: task for name, task in given.items() if not only or name in only}
+
+
+def _encoder(
+    checkpoint: str | Path, split: Split, corpus: Corpus, folds: int
+) -> tuple[PoseGraphTransformer, CheckpointCard]:
+    """The encoder for one fold; refused where it has seen a test video."""
+    path = Path(checkpoint)
+    if path.is_dir():
+        own = path / split.fold / FINAL_CHECKPOINT
+        path = own if folds > 1 or own.is_file() else path / FINAL_CHECKPOINT
+    encoder, card = load_encoder(path)
+    check_layout(card, corpus.skeleton, path)
+    clip = dataclasses.asdict(corpus.settings.clip)
+    if dict(card.clip)["frames"] != clip["frames"]:
+        raise InputError(
+            f"{path}: made for clips of {card.clip['frames']} frames, the config has "
+            f"{clip['frames']}"
+        )
+    seen = sorted(set(card.videos) & set(split.test)) if card.data == corpus.settings.name else []
+    if seen:
+        raise InputError(
+            f"{path}: pre-training saw {len(seen)} of the test videos of fold {split.fold!r}, such "
+            f"as {seen[0]!r}; use the checkpoint of this fold"
+        )
+    return encoder, card
+
+
+def _with_effort(result: TaskResult, effort: str, card: CheckpointCard) -> TaskResult:
+    """Write down how much was run, and what the encoder was pre-trained on."""
+    pretraining = {
+        "data": card.data,
+        "protocol": card.protocol,
+        "videos": len(card.videos),
+        "size": card.size,
+        "seed": card.seed,
+        "saw_test_videos": False,
+    }
+    protocol: Mapping[str, Any] = {
+        **result.protocol,
+        "effort": effort,
+        "pretraining": pretraining,
+    }
+    return dataclasses.replace(result, protocol=protocol)

@@ -1,0 +1,131 @@
+"""Micro-gesture recognition, unsupervised: what a frozen encoder knows without labels."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from mgpose.evaluation.baselines import TrivialPredictor, pca_features
+from mgpose.evaluation.embed import embed
+from mgpose.evaluation.embeddings import EmbeddingTable
+from mgpose.evaluation.figures import Figure, confusion_figure, map_figure
+from mgpose.evaluation.metrics import classification_metrics, clustering_metrics, confusion_counts
+from mgpose.evaluation.probes import kmeans_assignments, knn_scores, linear_probe_scores
+from mgpose.evaluation.projection import tsne_points
+from mgpose.evaluation.results import ResultRow, TaskResult
+from mgpose.tasks.task_data import TaskData, contenders
+
+MAP_POINTS = 1000
+
+
+@dataclass(frozen=True)
+class UnsupervisedSettings:
+    """Constants of the protocol.
+
+    Args:
+        probe_epochs: of the linear probe.
+        neighbours: k of the kNN probes.
+        map: draw the t-SNE map of the test embeddings.
+    """
+
+    probe_epochs: int = 100
+    neighbours: tuple[int, ...] = (1, 5, 20)
+    map: bool = True
+
+
+@dataclass(frozen=True)
+class RecognitionUnsupervised:
+    """Linear probe, kNN and clustering of frozen embeddings.
+
+    Args:
+        data: one fold.
+        untrained: encoder of the same architecture with untrained weights.
+        settings: constants of the protocol.
+        seed: of probes, clustering and maps.
+    """
+
+    data: TaskData
+    untrained: nn.Module
+    settings: UnsupervisedSettings = field(default_factory=UnsupervisedSettings)
+    seed: int = 0
+
+    def run(self, encoder: nn.Module) -> TaskResult:
+        """Compare the encoder with the untrained one and the baselines."""
+        data, rows, figures = self.data, [], []
+        for contender in contenders(encoder, self.untrained):
+            train = embed(contender.encoder, data.train)
+            test = embed(contender.encoder, data.test)
+            for name, scores in self._probes(train, test).items():
+                metrics = classification_metrics(scores, test.labels)
+                rows.append(ResultRow(f"{contender.name}, {name}", contender.kind, metrics))
+                if contender.kind == "pretrained" and name == "linear probe":
+                    figures.append(self._confusion(scores, test.labels))
+            clusters = kmeans_assignments(test.embeddings, data.num_classes, self.seed)
+            metrics = clustering_metrics(clusters, test.labels)
+            rows.append(ResultRow(f"{contender.name}, k-means", contender.kind, metrics))
+            if contender.kind == "pretrained" and self.settings.map:
+                figures.append(self._map(test))
+        rows += self._baselines()
+        headline = ["top1", "balanced_accuracy", "macro_f1", "hungarian_accuracy", "nmi", "ari"]
+        if data.num_classes > 5:
+            headline.insert(1, "top5")
+        return TaskResult(
+            task="recognition_unsupervised",
+            title="Recognition, unsupervised",
+            data=data.describe(),
+            protocol=data.describe_protocol(asdict(self.settings)),
+            seed=self.seed,
+            headline=tuple(headline),
+            rows=tuple(rows),
+            notes=(
+                "Encoders are frozen and saw no label; probes are trained on the training part.",
+            ),
+            figures=tuple(figures),
+        )
+
+    def _probes(
+        self, train: EmbeddingTable, test: EmbeddingTable
+    ) -> dict[str, npt.NDArray[np.floating]]:
+        classes, settings = self.data.num_classes, self.settings
+        scores: dict[str, npt.NDArray[np.floating]] = {
+            "linear probe": linear_probe_scores(
+                train.embeddings,
+                train.labels,
+                test.embeddings,
+                classes,
+                settings.probe_epochs,
+                self.seed,
+            )
+        }
+        for k in settings.neighbours:
+            scores[f"{k}-NN"] = knn_scores(
+                train.embeddings, train.labels, test.embeddings, k, classes
+            )
+        return scores
+
+    def _baselines(self) -> list[ResultRow]:
+        data = self.data
+        labels = data.test_whole.labels.numpy()
+        train_labels = data.train_whole.labels.numpy()
+        plain, _ = data.raw_train()
+        train, test = pca_features(plain, data.raw_test(), seed=self.seed)
+        trivial = TrivialPredictor.fit(train_labels, data.num_classes).scores(len(labels))
+        found: list[tuple[str, str, npt.NDArray[np.floating]]] = [
+            ("PCA + SVM with mirror", "classical", data.pca_svm(seed=self.seed)),
+            ("PCA, 1-NN", "classical", knn_scores(train, train_labels, test, 1, data.num_classes)),
+            ("majority class", "trivial", trivial),
+        ]
+        return [ResultRow(n, kind, classification_metrics(s, labels)) for n, kind, s in found]
+
+    def _confusion(self, scores: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> Figure:
+        counts = confusion_counts(scores.argmax(1), labels, self.data.num_classes)
+        return confusion_figure("Confusion, linear probe", counts, self.data.classes)
+
+    def _map(self, test: EmbeddingTable) -> Figure:
+        step = max(1, len(test) // MAP_POINTS)
+        chosen = test.subset(np.arange(0, len(test), step))
+        points = tsne_points(chosen.embeddings, self.seed)
+        return map_figure("Map of test embeddings", points, chosen.labels, self.data.classes)

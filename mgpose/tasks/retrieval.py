@@ -1,0 +1,80 @@
+"""Micro-gesture retrieval: for each test clip, the training clips that are most like it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from mgpose.evaluation.baselines import pca_features, random_retrieval
+from mgpose.evaluation.embed import embed
+from mgpose.evaluation.figures import Curve, precision_figure
+from mgpose.evaluation.results import ResultRow, TaskResult
+from mgpose.evaluation.retrieval import precision_at_k, retrieval_metrics
+from mgpose.tasks.task_data import TaskData, contenders
+
+
+@dataclass(frozen=True)
+class RetrievalSettings:
+    """Constants of the protocol: ranks at which precision is drawn."""
+
+    ranks: tuple[int, ...] = (1, 2, 5, 10, 20, 50)
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Queries are test clips, the gallery is the training part; cosine of frozen embeddings.
+
+    Args:
+        data: one fold.
+        untrained: encoder of the same architecture with untrained weights.
+        settings: constants of the protocol.
+        seed: of the PCA.
+    """
+
+    data: TaskData
+    untrained: nn.Module
+    settings: RetrievalSettings = field(default_factory=RetrievalSettings)
+    seed: int = 0
+
+    def run(self, encoder: nn.Module) -> TaskResult:
+        """Compare the encoder with the untrained one and the baselines."""
+        data = self.data
+        query_labels, gallery_labels = data.test.labels.numpy(), data.train.labels.numpy()
+        ranks = [k for k in self.settings.ranks if k <= len(gallery_labels)]
+        rows, curves = [], []
+        for name, kind, query, gallery in self._spaces(encoder):
+            arguments = (query, gallery, query_labels, gallery_labels)
+            rows.append(ResultRow(name, kind, retrieval_metrics(*arguments)))
+            curves.append(Curve(name, kind, precision_at_k(*arguments, ranks).tolist()))
+        chance = random_retrieval(query_labels, gallery_labels)
+        rows.append(ResultRow("random order", "trivial", chance))
+        return TaskResult(
+            task="retrieval",
+            title="Retrieval",
+            data=data.describe(),
+            protocol=data.describe_protocol(asdict(self.settings)),
+            seed=self.seed,
+            headline=("r_at_1", "r_at_5", "r_at_10", "map", "ndcg", "balanced_r_at_1"),
+            rows=tuple(rows),
+            notes=("Query: test clips. Gallery: training clips, of other people or cameras.",),
+            figures=(precision_figure("Precision among the first k", ranks, curves),),
+        )
+
+    def _spaces(
+        self, encoder: nn.Module
+    ) -> list[tuple[str, str, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+        data = self.data
+        spaces = [
+            (
+                contender.name,
+                contender.kind,
+                embed(contender.encoder, data.test).embeddings,
+                embed(contender.encoder, data.train).embeddings,
+            )
+            for contender in contenders(encoder, self.untrained)
+        ]
+        gallery, query = pca_features(data.raw_train()[0], data.raw_test(), seed=self.seed)
+        return [*spaces, ("PCA of keypoints", "classical", query, gallery)]
