@@ -48,6 +48,8 @@ def test_a_batch_goes_on(repo, folder, tmp_path):
     errors = lines_with(done.stderr, "ERROR")
     assert len(errors) == 5
     assert "Traceback" not in done.stderr
+    for name in ("nobody.mp4", "empty.mp4", "text.mp4", "headless.mp4", "missing.mp4"):
+        assert sum(f"/{name}: " in line for line in errors) == 1, name
     for reason in ("found nothing", "no person found", "Invalid data"):
         assert any(reason in line for line in errors), reason
     assert len(PoseStore(out)) == 2

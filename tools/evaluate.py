@@ -24,8 +24,7 @@ def main() -> int:
     options = parse_options(args.cfg_options)
     if args.fold:
         options["data.fold"] = args.fold
-    config = load_config(args.config, options)
-    settings = read_settings(EvaluateSettings, config.to_dict())
+    settings = read_settings(EvaluateSettings, load_config(args.config, options))
     out = args.out or Path("work_dirs") / f"evaluate_{Path(args.config).stem}"
     for result in evaluate(settings, args.checkpoint, out, args.task).values():
         print(format_table(result), end="\n\n")

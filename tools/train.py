@@ -23,12 +23,12 @@ def main() -> int:
 
     from mgpose.engine.options import parse_options
     from mgpose.engine.pretrain import pretrain
-    from mgpose.engine.settings import load_config, pretrain_settings
+    from mgpose.engine.settings import PretrainSettings, load_config, read_settings
 
     options = parse_options(args.cfg_options)
     if args.fold:
         options["data.fold"] = args.fold
-    settings = pretrain_settings(load_config(args.config, options))
+    settings = read_settings(PretrainSettings, load_config(args.config, options))
     work_dir = args.work_dir or Path("work_dirs") / Path(args.config).stem
     for fold, checkpoint in pretrain(settings, work_dir, args.resume).items():
         print(f"{fold}: {checkpoint}")

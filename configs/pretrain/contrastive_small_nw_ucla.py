@@ -4,6 +4,6 @@ with read_base():
     from .._base_.data_nw_ucla import *
     from .._base_.encoder_small import *
 
-schedule = dict(epochs=20, batch_size=64, learning_rate=1e-3)
 # Cameras differ by their direction: views differ by a turn about the vertical.
 augment = dict(rotation=0.5, tilt=0.1)
+schedule = dict(epochs=30, batch_size=64, learning_rate=1e-3, threads=1)

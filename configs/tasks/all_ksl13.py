@@ -3,3 +3,6 @@ from mmengine.config import read_base
 with read_base():
     from .._base_.data_ksl13 import *
     from .._base_.tasks_real import *
+
+tasks["recognition_supervised"] = dict(finetune=dict(epochs=4))
+threads = 1

@@ -2,4 +2,12 @@ from mmengine.config import read_base
 
 with read_base():
     from .._base_.data_nw_ucla import *
-    from .._base_.tasks_real import *
+
+_finetune = dict(augment=dict(crop=0.7, rotation=0.5, tilt=0.1, drop_part=0.1))
+tasks = dict(
+    recognition_unsupervised=dict(),
+    recognition_semi_supervised=dict(draws=3, finetune=dict(min_steps=60, **_finetune)),
+    recognition_supervised=dict(finetune=dict(epochs=20, **_finetune)),
+    retrieval=dict(),
+)
+threads = 1

@@ -37,7 +37,6 @@ class DataSettings:
         tuning: hold one group out inside train and use it as test, so that settings can be chosen
             without touching the test part.
         synthetic: True for generated data; every report says so.
-        unlabelled: further stores whose videos join pre-training; they carry no labels.
     """
 
     name: str
@@ -48,7 +47,6 @@ class DataSettings:
     fold: str = ""
     tuning: bool = False
     synthetic: bool = False
-    unlabelled: tuple[str, ...] = ()
 
 
 class Corpus:
@@ -119,22 +117,12 @@ class Corpus:
         return _of_videos(self._whole, videos)
 
     def unlabelled(self, videos: Iterable[str]) -> ClipDataset:
-        """Windows of these videos, and of the further stores, for pre-training."""
-        own = self.unlabelled_own(videos)
-        return join_clips([own, *self._further]) if self._further else own
-
-    def unlabelled_own(self, videos: Iterable[str]) -> ClipDataset:
-        """Windows of these videos of the set itself."""
+        """Windows of these videos for pre-training or whole-video embeddings."""
         return _of_videos(self._unlabelled, videos)
 
-    @cached_property
-    def _further(self) -> list[ClipDataset]:
-        clip, further = self.settings.clip, []
-        for folder in self.settings.unlabelled:
-            store = PoseStore(folder)
-            spans = sliding_spans(store, store, clip)
-            further.append(load_clips(store, spans, self.skeleton, clip))
-        return further
+    def unannotated(self) -> tuple[str, ...]:
+        """Videos of the store without any annotation: no task tests on them."""
+        return tuple(sorted(set(self.store) - {a.video for a in self.annotations}))
 
     def emotions(self, videos: Iterable[str]) -> dict[str, str]:
         """Video -> emotion label, for the videos that have one."""
@@ -151,20 +139,6 @@ class Corpus:
 def _of_videos(clips: ClipDataset, videos: Iterable[str]) -> ClipDataset:
     chosen = set(videos)
     return clips.subset(i for i, span in enumerate(clips.spans) if span.video in chosen)
-
-
-def join_clips(parts: list[ClipDataset]) -> ClipDataset:
-    """Several unlabelled datasets as one; clips are renumbered."""
-    offsets, total = [], 0
-    for part in parts:
-        offsets.append(part.clip + total)
-        total += len(part.spans)
-    return ClipDataset(
-        torch.cat([part.x for part in parts]),
-        torch.cat([part.mask for part in parts]),
-        torch.cat(offsets),
-        [span for part in parts for span in part.spans],
-    )
 
 
 def mirrored(clips: ClipDataset, skeleton: Skeleton) -> ClipDataset:

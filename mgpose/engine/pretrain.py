@@ -80,7 +80,8 @@ def build_runner(
     # Before anything is built: modules made earlier would escape the seed.
     set_random_seed(settings.seed)
     schedule = settings.schedule
-    clips = corpus.unlabelled(split.train)
+    # Videos without annotations cannot be in a test part, so that they may join.
+    clips = corpus.unlabelled((*split.train, *corpus.unannotated()))
     if len(clips) < schedule.batch_size:
         raise InputError(
             f"{split.fold}: {len(clips)} windows are fewer than a batch of "

@@ -93,8 +93,8 @@ class PretrainSettings:
     seed: int = 0
 
 
-def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> Config:
-    """Read a config file and override single values.
+def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read a config file and override single values; names that begin with ``_`` stay inside it.
 
     Args:
         path: a Python config of MMEngine.
@@ -112,7 +112,7 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
         # MMEngine runs the file, so that anything can come out of it; the cause stays attached.
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{path}: not a usable config: {reason[0]}") from error
-    return config
+    return {key: value for key, value in config.to_dict().items() if not key.startswith("_")}
 
 
 def read_settings(kind: type[T], values: Mapping[str, Any], where: str = "config") -> T:
@@ -150,12 +150,3 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if hint in (int, float, str, bool) and type(value) is not hint:
         raise InputError(f"{where}: expected {hint.__name__}, got {value!r}")
     return tuple(value) if isinstance(value, list) else value
-
-
-def pretrain_settings(config: Config) -> PretrainSettings:
-    """The typed settings of a pre-training config.
-
-    Raises:
-        InputError: as :func:`read_settings`.
-    """
-    return read_settings(PretrainSettings, config.to_dict(), "config")

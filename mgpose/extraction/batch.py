@@ -110,8 +110,6 @@ def extract_batch(
         ("id", "path"),
         {**sources, **{v.video_id: (str(v.path),) for v in videos}},
     )
-    for outcome in outcomes:
-        _tell(outcome)
     earlier = _read_table(out / MANIFEST_NAME)
     for outcome in _run(jobs, workers):
         outcomes.append(outcome)
@@ -121,17 +119,13 @@ def extract_batch(
 
 
 def plan_batch(videos: Sequence[Video]) -> str:
-    """What a batch would do, as a line: videos, hours, gigabytes; then a line a bad video."""
-    jobs, outcomes = _jobs(videos, Path(), "", None, {})
+    """What a batch would do, as a line: videos, hours, gigabytes, and how many are unreadable."""
+    jobs, unreadable = _jobs(videos, Path(), "", None, {})
     hours = sum(job.seconds for job in jobs) / 3600
-    gigabytes = sum(job.frames for job in jobs) * _BYTES_PER_FRAME / 1e9
     frames = sum(job.frames for job in jobs)
-    return "\n".join(
-        [
-            f"{len(jobs)} videos, {hours:.3f} hours, {frames} frames; the store would take about "
-            f"{gigabytes:.3f} gigabytes",
-            *(f"unreadable {o.video_id}: {o.message}" for o in outcomes),
-        ]
+    return (
+        f"{len(jobs)} videos, {hours:.3f} hours, {frames} frames; the store would take about "
+        f"{frames * _BYTES_PER_FRAME / 1e9:.3f} gigabytes; {len(unreadable)} unreadable"
     )
 
 
@@ -157,16 +151,17 @@ def _jobs(
 
 
 def _run(jobs: Sequence[_Job], workers: int) -> Iterable[Outcome]:
-    with tqdm(total=sum(job.frames for job in jobs), unit="frame", desc="extract") as bar:
+    left = {job.video.video_id: job.frames for job in jobs}
+    with tqdm(total=sum(left.values()), unit="frame", desc="extract") as bar:
         for report in run_tasks(_process, jobs, max(1, workers)):
             bar.update(report.progress)
+            left[report.task.video.video_id] -= report.progress
             if not report.ended:
                 continue
             outcome = report.result or _failed(report.task.video, report.failure)
-            if outcome.status == "kept":
-                bar.total -= report.task.frames
-                bar.refresh()
-            _tell(outcome)
+            # What a container announces is seldom exact, and a kept video takes no frames.
+            bar.total -= left[report.task.video.video_id]
+            bar.refresh()
             yield outcome
 
 
@@ -226,14 +221,12 @@ def _kept(job: _Job, method: Method, digest: str) -> Outcome | None:
 
 
 def _failed(video: Video, message: str) -> Outcome:
-    """A failure whose message, unlike the error's, does not tell the path."""
-    text = message.replace(str(video.path), video.video_id).replace(video.path.name, video.video_id)
-    return Outcome(video.video_id, "failed", message=text)
-
-
-def _tell(outcome: Outcome) -> None:
-    if outcome.status == "failed":
-        logger.error("%s", outcome.message)
+    """A failure: the terminal is told the path, the manifest, which may be shared, is not."""
+    reason = message.removeprefix(f"{video.path}: ")
+    logger.error("%s: %s", video.path, reason)
+    return Outcome(
+        video.video_id, "failed", message=reason.replace(str(video.path), video.video_id)
+    )
 
 
 def _sweep(out: Path, videos: Sequence[Video]) -> None:

@@ -6,20 +6,17 @@ import os
 from pathlib import Path
 
 
-def flush(path: Path) -> None:
-    """Make a file, or the names in a folder, outlive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def publish(partial: Path, final: Path) -> None:
     """Give a finished file its final name, once its bytes are on the disk."""
-    flush(partial)
+    with partial.open("r+b") as file:
+        os.fsync(file.fileno())
     partial.replace(final)
-    flush(final.parent)
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(final.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def write_text(path: Path, text: str) -> None:

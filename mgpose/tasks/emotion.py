@@ -73,7 +73,7 @@ class Emotion:
                     f"{data.name}: the emotion task needs annotations of the tier 'emotion' in "
                     f"the {part} part, found none"
                 )
-            parts[part] = (data.corpus.unlabelled_own(labels), labels)
+            parts[part] = (data.corpus.unlabelled(labels), labels)
         names = sorted({label for _, labels in parts.values() for label in labels.values()})
         if len(names) != 2 or self.settings.positive not in names:
             raise InputError(
