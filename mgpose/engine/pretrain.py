@@ -19,6 +19,7 @@ from mgpose.data.sampling import WindowSampler, window_weights
 from mgpose.engine.checkpoint import CheckpointCard
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook, ProbeHook
 from mgpose.engine.pretrain_model import PretrainModel
+from mgpose.engine.progress import ProgressHook, silence_terminal
 from mgpose.engine.settings import PretrainSettings
 from mgpose.models import build_encoder
 from mgpose.objectives import MomentumContrast
@@ -34,7 +35,7 @@ def fold_dir(work_dir: str | Path, split: Split, folds: int) -> Path:
 
 
 def pretrain(
-    settings: PretrainSettings, work_dir: str | Path, resume: bool = False
+    settings: PretrainSettings, work_dir: str | Path, resume: bool = False, quiet: bool = False
 ) -> dict[str, Path]:
     """Pre-train one encoder a fold, on the fold's train part only.
 
@@ -42,6 +43,7 @@ def pretrain(
         settings: the experiment.
         work_dir: for checkpoints and TensorBoard logs; a sub-folder a fold where there are several.
         resume: go on from the last checkpoint; a finished fold is left as it is.
+        quiet: a progress bar instead of MMEngine's log on the terminal; the log file has it all.
 
     Returns:
         Fold -> its final checkpoint.
@@ -58,6 +60,9 @@ def pretrain(
             logger.info("%s: already trained", split.fold)
         else:
             runner = build_runner(settings, corpus, split, folder, resume)
+            if quiet:
+                runner.register_hook(ProgressHook(split.fold))
+                silence_terminal(runner)
             runner.train()
             _publish(folder, settings.schedule.epochs)
         finished[split.fold] = final

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +37,6 @@ def quickstart(videos: Sequence[Path], repository: Path, out: Path) -> dict[str,
     Raises:
         InputError: when none of the user's videos can be used.
     """
-    logging.getLogger("mmengine").setLevel(logging.WARNING)
     poses = out / "poses"
     own = _poses(videos, repository, out, poses)
     store = {"data.store": str(poses)}
@@ -47,7 +45,7 @@ def quickstart(videos: Sequence[Path], repository: Path, out: Path) -> dict[str,
     settings = read_settings(
         PretrainSettings, load_config(repository / PRETRAIN_CONFIG, store), "config"
     )
-    pretrain(settings, out / "pretrain")
+    pretrain(settings, out / "pretrain", quiet=True)
     print(f"  checkpoint and TensorBoard logs: {out / 'pretrain'}")
 
     _say(4, "five tasks on the synthetic corpus, protocol 'quick' (fewer draws and epochs)")
