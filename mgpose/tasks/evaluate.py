@@ -163,4 +163,10 @@ def _with_effort(result: TaskResult, effort: str, card: CheckpointCard) -> TaskR
         "effort": effort,
         "pretraining": pretraining,
     }
-    return dataclasses.replace(result, protocol=protocol)
+    notes = result.notes
+    if effort != "full":
+        notes = (
+            *notes,
+            f"Protocol '{effort}': fewer draws, fractions and epochs than the full one.",
+        )
+    return dataclasses.replace(result, protocol=protocol, notes=notes)

@@ -84,7 +84,7 @@ class RecognitionSemiSupervised:
             headline=tuple(headline),
             rows=tuple(rows),
             notes=(
-                f"{settings.draws} random draws of the labelled clips a fold, at least one a "
+                f"Draws of the labelled clips in each fold: {settings.draws}; at least one clip a "
                 "class; every method sees the same draw.",
             ),
             figures=(fractions_figure("Share of labels", settings.fractions, "top1", curves),),
