@@ -1,6 +1,7 @@
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,3 +53,45 @@ def person_images() -> Callable[[int], list[np.ndarray]]:
         return [np.roll(portrait, (i // 2, i), axis=(0, 1))[::2, ::2] for i in range(count)]
 
     return images
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tmp_path_factory) -> Path:
+    """A synthetic store: 8 people (2 of them test), 2 videos each, 6 classes, emotion labels."""
+    from mgpose.data.synthetic import SyntheticCorpus, write_synthetic
+    from mgpose.data.synthetic_gestures import GESTURES
+
+    store = tmp_path_factory.mktemp("tiny") / "store"
+    corpus = SyntheticCorpus(8, 2, gestures_per_video=6, classes=tuple(GESTURES)[:6])
+    write_synthetic(corpus, store)
+    return store
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_store) -> dict[str, Any]:
+    """Plain values of a pre-training of 2 epochs of 3 steps, with dropout."""
+    return {
+        "data": {
+            "name": "tiny corpus",
+            "store": str(tiny_store),
+            "protocol": "synthetic",
+            "clip": {"frames": 16, "rate": 5.0, "max_crops": 2},
+            "synthetic": True,
+        },
+        "encoder": {"size": "tiny", "patch": 8, "dropout": 0.1},
+        "objective": {"queue": 32, "hidden": 32, "out": 16},
+        "sampling": {"samples": 48},
+        "schedule": {"epochs": 2, "batch_size": 16, "threads": 1},
+        "monitor": {"interval": 1, "clips": 64},
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_config, tmp_path_factory) -> Path:
+    """The work folder of a finished pre-training by ``tiny_config``."""
+    from mgpose.engine.pretrain import pretrain
+    from mgpose.engine.settings import PretrainSettings, read_settings
+
+    folder = tmp_path_factory.mktemp("tiny") / "run"
+    pretrain(read_settings(PretrainSettings, tiny_config), folder)
+    return folder

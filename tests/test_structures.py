@@ -293,3 +293,11 @@ def test_tools_end_with_a_line_and_a_code(capsys):
             run_tool(main)
         assert end.value.code == code
         assert capsys.readouterr().err == text
+
+
+@pytest.mark.parametrize("skeleton", [UPPER_BODY_HANDS_FACE, KINECT_20], ids=lambda s: s.name)
+def test_parents_have_mirror_images(skeleton):
+    mirrored, parents = skeleton.mirror_permutation, skeleton.parents
+    assert (parents[mirrored] == mirrored[parents]).all()
+    root = skeleton.index(skeleton.canonical.root[0])
+    assert np.flatnonzero(parents == np.arange(len(skeleton))).tolist() == [root]

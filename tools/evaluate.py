@@ -13,7 +13,13 @@ def main() -> int:
     parser.add_argument("--out", help="folder for results.json and report.html")
     parser.add_argument("--task", nargs="+", default=[], help="run these tasks only")
     parser.add_argument("--fold", help="run one fold of the protocol only")
-    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override values, such as data.tuning=True tasks.retrieval.ranks=[1,5]",
+    )
     args = parser.parse_args()
 
     from mgpose.engine.options import parse_options

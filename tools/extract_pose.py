@@ -19,7 +19,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="processes at a time (default 1)")
     parser.add_argument("--overlay", type=Path, metavar="DIR", help="write contact sheets here")
     parser.add_argument("--dry-run", action="store_true", help="only say hours and gigabytes")
-    parser.add_argument("--estimator", default="mediapipe", choices=["mediapipe"])
+    parser.add_argument(
+        "--estimator", default="mediapipe", choices=["mediapipe"], help="what finds the keypoints"
+    )
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
 

@@ -10,8 +10,19 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("videos", nargs="*", type=Path, metavar="VIDEO_OR_DIR")
-    parser.add_argument("--out", type=Path, default=Path("work_dirs/quickstart"))
+    parser.add_argument(
+        "videos",
+        nargs="*",
+        type=Path,
+        metavar="VIDEO_OR_DIR",
+        help="your videos (default: a portrait photograph, animated)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("work_dirs/quickstart"),
+        help="folder for everything that is made (default: %(default)s)",
+    )
     args = parser.parse_args()
 
     from mgpose.tasks.quickstart import quickstart

@@ -5,4 +5,4 @@ with read_base():
     from .._base_.encoder_small import *
 
 # Some 1,100 clips a fold, seven folds.
-schedule = dict(epochs=10, batch_size=64, learning_rate=1e-3, threads=1)
+schedule = dict(epochs=8, batch_size=64, learning_rate=1e-3, threads=1)

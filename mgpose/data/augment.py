@@ -129,16 +129,18 @@ def _sample_frames(
 def mirror_clips(
     x: Tensor, mask: Tensor, skeleton: Skeleton, probability: float, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """Reflect x about the origin and swap left and right, with a probability for each clip."""
+    """Reflect x about the origin and swap left and right, with a probability for each clip.
+
+    Keypoints without a recorded mirror image are masked in the mirrored clips.
+    """
     order = torch.from_numpy(skeleton.mirror_permutation).to(x.device)
+    unpaired = torch.from_numpy(skeleton.indices(skeleton.unpaired)).to(x.device)
     flip = (torch.rand(len(x), generator=generator) < probability).to(x.device)
-    flipped = x[:, :, order].clone()
+    flipped, flipped_mask = x[:, :, order], mask[:, :, order]
     flipped[..., 0] = -flipped[..., 0]
+    flipped[:, :, unpaired], flipped_mask[:, :, unpaired] = 0, False
     chosen = flip[:, None, None]
-    return (
-        torch.where(chosen[..., None], flipped, x),
-        torch.where(chosen, mask[:, :, order], mask),
-    )
+    return torch.where(chosen[..., None], flipped, x), torch.where(chosen, flipped_mask, mask)
 
 
 def transform_space(x: Tensor, settings: AugmentSettings, generator: Generator) -> Tensor:

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from mgpose.data.filtering import fill_gaps, remove_jumps
 from mgpose.io.store import PoseStore
-from mgpose.structures import Annotation, PoseSequence, Skeleton, convert
+from mgpose.structures import Annotation, InputError, PoseSequence, Skeleton, convert
 from mgpose.structures.canonical import canonicalise
 
 logger = logging.getLogger(__name__)
@@ -76,6 +76,10 @@ class ClipDataset(Dataset[dict[str, Tensor]]):
         clip: (M,) int64, clip of each crop, ascending.
         spans: the N clips.
         classes: label names; empty for unlabelled clips.
+
+    Attributes:
+        labels: (N,) class numbers, -1 for unlabelled clips.
+        extents: (N, 3) video number, first frame and end of each clip.
     """
 
     def __init__(
@@ -94,20 +98,19 @@ class ClipDataset(Dataset[dict[str, Tensor]]):
         self.spans, self.classes = tuple(spans), tuple(classes)
         index = {name: i for i, name in enumerate(self.classes)}
         self.labels = torch.tensor(
-            [index[s.annotation.label] if self.classes and s.annotation else -1 for s in spans]
+            [index[s.annotation.label] if self.classes and s.annotation else -1 for s in spans],
+            dtype=torch.long,
         )
+        videos = {video: i for i, video in enumerate(sorted({s.video for s in spans}))}
+        extents = [(videos[s.video], s.start, s.stop) for s in spans]
+        self.extents = torch.tensor(extents, dtype=torch.long).view(-1, 3)
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         clip = self.clip[i]
-        return {
-            "x": self.x[i],
-            "mask": self.mask[i],
-            "clip": clip,
-            "label": self.labels[clip],
-        }
+        return {"x": self.x[i], "mask": self.mask[i], "extent": self.extents[clip]}
 
     def group(self, name: str) -> list[str]:
         """Value of a group (subject, video, session ...) for each of the N clips."""
@@ -136,9 +139,10 @@ def load_clips(
     the log.
 
     Raises:
-        ValueError: when no span is usable.
+        InputError: when no span is usable, with the reason of the last.
     """
     xs, masks = [], []
+    reason = "there is none"
     clips: list[int] = []
     kept: list[Span] = []
     for span in spans:
@@ -146,14 +150,18 @@ def load_clips(
         try:
             x, mask = clip_arrays(sequence, skeleton, settings)
         except ValueError as error:
-            logger.info("%s[%d:%d] left out: %s", span.video, span.start, span.stop, error)
+            reason = str(error)
+            logger.info("%s[%d:%d] left out: %s", span.video, span.start, span.stop, reason)
             continue
         clips += [len(kept)] * len(x)
         xs.append(x)
         masks.append(mask)
         kept.append(span)
     if not kept:
-        raise ValueError(f"none of {len(spans)} spans is usable with skeleton {skeleton.name!r}")
+        raise InputError(
+            f"{store.folder}: none of {len(spans)} spans is usable with skeleton "
+            f"{skeleton.name!r}: {reason}"
+        )
     if len(kept) < len(spans):
         logger.warning("%d of %d clips left out (see the log)", len(spans) - len(kept), len(spans))
     return ClipDataset(
@@ -171,10 +179,13 @@ def clip_arrays(
     """One clip as crops: x (crops, T, V, D + 1) and mask (crops, T, V).
 
     Raises:
-        ValueError: when origin or scale of the skeleton is never visible.
+        ValueError: when origin or scale of the skeleton is never visible, or the sequence cannot be
+            brought to the skeleton.
     """
     sequence = convert(sequence, skeleton)
     keypoints = sequence.keypoints[..., : skeleton.dims]
+    if keypoints.shape[-1] < skeleton.dims:
+        raise ValueError(f"skeleton {skeleton.name!r} is 3-D, the keypoints are 2-D")
     if sequence.unit == "normalised" and sequence.frame_size is not None:
         # Fractions of width and height have different lengths; pixels do not.
         keypoints = keypoints * np.array(sequence.frame_size, dtype=np.float32)
@@ -201,7 +212,7 @@ def _targets(sequence: PoseSequence, settings: ClipSettings) -> npt.NDArray[np.f
 def _resample(
     values: npt.NDArray[np.float32], targets: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float32]:
-    """Linear interpolation between frames; where one of the two is missing, the other one."""
+    """Linear interpolation between frames; where one of the two is missing, the nearer frame."""
     low = np.floor(targets).astype(int)
     high = np.minimum(low + 1, len(values) - 1)
     weight = (targets - low).astype(np.float32)[:, None, None]
@@ -220,26 +231,46 @@ def _crops(values: npt.NDArray, settings: ClipSettings) -> npt.NDArray:  # type:
         padded[0, : len(values)] = values
         return padded
     count = min(settings.max_crops, -(-len(values) // frames))
-    starts = np.linspace(0, len(values) - frames, max(count, 2)).round().astype(int)
+    last = len(values) - frames
+    # A single crop looks at the middle.
+    starts = np.linspace(0, last, count) if count > 1 else np.array([last / 2])
+    starts = starts.round().astype(int)
     return np.stack([values[s : s + frames] for s in starts])
 
 
 def annotated_spans(
     store: PoseStore, annotations: Iterable[Annotation], tier: str = "gesture"
 ) -> list[Span]:
-    """Annotations as spans of frames; seconds are mapped by the time stamps, never by a rate."""
-    spans = []
-    for a in annotations:
-        if a.tier != tier:
-            continue
-        if a.unit == "frame":
-            start, stop = int(a.start), int(a.stop)
-        else:
-            time = store.time(a.video)
-            start, stop = (int(i) for i in np.searchsorted(time, (a.start, a.stop)))
-        stop = min(max(stop, start + 1), store.header(a.video).frames)
-        spans.append(Span(a.video, min(start, stop - 1), stop, a))
-    return spans
+    """Annotations as spans of frames; seconds are mapped by the time stamps, never by a rate.
+
+    A span that ends after the video is cut there; one between two frames takes the next.
+
+    Raises:
+        InputError: for a video that the store lacks, a span that starts after the video's end, or
+            seconds in a video without known rate.
+    """
+    return [_annotated_span(store, a) for a in annotations if a.tier == tier]
+
+
+def _annotated_span(store: PoseStore, a: Annotation) -> Span:
+    if a.video not in store:
+        raise InputError(f"{store.folder}: an annotation names video {a.video!r}, not in the store")
+    header = store.header(a.video)
+    if a.unit == "frame":
+        start, stop = int(a.start), int(a.stop)
+    elif header.time_source == "index":
+        raise InputError(
+            f"{store.folder}: {a.label!r} of {a.video!r} is annotated in seconds, but the video's "
+            "rate is unknown; annotate it in frames"
+        )
+    else:
+        start, stop = (int(i) for i in np.searchsorted(store.time(a.video), (a.start, a.stop)))
+    if start >= header.frames:
+        raise InputError(
+            f"{store.folder}: {a.label!r} of {a.video!r} starts at {a.unit} {a.start:g}, after the "
+            f"last of its {header.frames} frames"
+        )
+    return Span(a.video, start, min(max(stop, start + 1), header.frames), a)
 
 
 def sliding_spans(

@@ -120,9 +120,17 @@ class Corpus:
         """Windows of these videos for pre-training or whole-video embeddings."""
         return _of_videos(self._unlabelled, videos)
 
-    def unannotated(self) -> tuple[str, ...]:
-        """Videos of the store without any annotation: no task tests on them."""
-        return tuple(sorted(set(self.store) - {a.video for a in self.annotations}))
+    def unannotated(self, split: Split | None = None) -> tuple[str, ...]:
+        """Videos of the store without any annotation: no task tests on them.
+
+        With a split, less those of the people whom it tests, unless its protocol shares people.
+        """
+        videos = sorted(set(self.store) - {a.video for a in self.annotations})
+        if split is None or "subject" in split.exceptions:
+            return tuple(videos)
+        subject = self.subjects()
+        tested = {subject[v] for v in (*split.val, *split.test)}
+        return tuple(v for v in videos if self.store.header(v).subject not in tested)
 
     def emotions(self, videos: Iterable[str]) -> dict[str, str]:
         """Video -> emotion label, for the videos that have one."""

@@ -77,8 +77,8 @@ class WindowSampler(Sampler[int]):
     Args:
         weights: (M,) positive weights, or None for uniform.
         length: M.
-        samples: windows an epoch, at most M; None for M (then every window is seen, in an order
-            that puts good ones first on average).
+        samples: windows an epoch, at most M; None for M (then every window is seen once and the
+            weights decide nothing).
         seed: with the epoch number it fixes the order, so that a resumed run sees the same.
 
     Reference: weighted sampling without replacement by exponential keys, Efraimidis and

@@ -16,7 +16,7 @@ from mgpose.data.augment import Augmentation
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
 from mgpose.data.sampling import WindowSampler, window_weights
-from mgpose.engine.checkpoint import CheckpointCard
+from mgpose.engine.checkpoint import CheckpointCard, read_checkpoint
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook, ProbeHook
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook, silence_terminal
@@ -59,7 +59,11 @@ def pretrain(
         if resume and final.is_file():
             logger.info("%s: already trained", split.fold)
         else:
-            runner = build_runner(settings, corpus, split, folder, resume)
+            start = last_whole_checkpoint(folder) if resume else None
+            runner = build_runner(settings, corpus, split, folder, start)
+            if not resume:
+                # An earlier run's checkpoints must not pass for this one's, should it be killed.
+                _remove(folder, FINAL_CHECKPOINT, "epoch_*.pth", "last_checkpoint")
             if quiet:
                 runner.register_hook(ProgressHook(split.fold))
                 silence_terminal(runner)
@@ -69,30 +73,65 @@ def pretrain(
     return finished
 
 
+def last_whole_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint of an unfinished run that can be read, None where there is none.
+
+    MMEngine's own pointer holds a path that is wrong once the folder has moved, and nothing when
+    the run was killed while it was written.
+    """
+    paths = sorted(folder.glob("epoch_*.pth"), key=lambda path: int(path.stem.split("_")[1]))
+    for path in reversed(paths):
+        try:
+            read_checkpoint(path)
+        except InputError as error:
+            logger.warning("passed over, the run was killed while writing it: %s", error)
+        else:
+            return path
+    return None
+
+
 def _publish(folder: Path, epochs: int) -> None:
-    """Give the last epoch's checkpoint its final name."""
+    """Give the last epoch's checkpoint its final name; what resuming needed goes."""
     (folder / f"epoch_{epochs}.pth").replace(folder / FINAL_CHECKPOINT)
+    _remove(folder, "epoch_*.pth", "last_checkpoint")
+
+
+def _remove(folder: Path, *patterns: str) -> None:
+    for pattern in patterns:
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def build_runner(
-    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path, resume: bool
+    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path, start: Path | None
 ) -> Runner:
     """The Runner of one fold, ready to train.
 
+    Args:
+        settings: the experiment.
+        corpus: its data.
+        split: the fold.
+        folder: for checkpoints and logs.
+        start: a checkpoint of this run to go on from, or None.
+
     Raises:
-        InputError: when the fold has fewer windows than a batch.
+        InputError: when an epoch has fewer windows than a batch, or the model cannot be built.
     """
     # Before anything is built: modules made earlier would escape the seed.
     set_random_seed(settings.seed)
     schedule = settings.schedule
     # Videos without annotations cannot be in a test part, so that they may join.
-    clips = corpus.unlabelled((*split.train, *corpus.unannotated()))
-    if len(clips) < schedule.batch_size:
+    clips = corpus.unlabelled((*split.train, *corpus.unannotated(split)))
+    windows = min(settings.sampling.samples or len(clips), len(clips))
+    if windows < schedule.batch_size:
         raise InputError(
-            f"{split.fold}: {len(clips)} windows are fewer than a batch of "
-            f"{schedule.batch_size}; lower schedule.batch_size"
+            f"{split.fold}: an epoch of {windows} windows is less than a batch of "
+            f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
-    model = _model(settings, corpus, clips)
+    try:
+        model = _model(settings, corpus, clips)
+    except ValueError as error:
+        raise InputError(f"{settings.data.name}: {error}") from error
     loader = _loader(settings, corpus, clips)
     steps = schedule.epochs * len(loader)
     return Runner(
@@ -106,21 +145,23 @@ def build_runner(
             "checkpoint": {
                 "type": "CheckpointHook",
                 "interval": schedule.checkpoint_interval,
-                "max_keep_ckpts": 1,
+                # MMEngine removes the oldest before it writes the newest: with one, a kill in
+                # between would leave none.
+                "max_keep_ckpts": 2,
             },
             "logger": {"type": "LoggerHook", "interval": 10, "log_metric_by_epoch": False},
         },
         custom_hooks=[
             PlainCheckpointHook(_card(settings, split, clips)),
-            _probe(settings, corpus, split),
+            *_probe(settings, corpus, split),
             FiniteLossHook(),
         ],
         visualizer={
             "type": "Visualizer",
             "vis_backends": [{"type": "TensorboardVisBackend"}],
-            "name": f"vis_{folder.resolve()}",
         },
-        resume=resume,
+        load_from=str(start) if start else None,
+        resume=start is not None,
         randomness={"seed": settings.seed},
         default_scope="mmengine",
         log_level="INFO",
@@ -196,18 +237,24 @@ def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> Check
     )
 
 
-def _probe(settings: PretrainSettings, corpus: Corpus, split: Split) -> ProbeHook:
-    """Query: the train person who shows most classes (the last of equals); gallery: the others."""
+def _probe(settings: PretrainSettings, corpus: Corpus, split: Split) -> list[ProbeHook]:
+    """Query: the train person who shows most classes (the last of equals); gallery: the others.
+
+    A train part of one person cannot be probed; the log says so.
+    """
     clips = corpus.labelled(split.train)
     subjects = clips.group("subject")
     shown: dict[str, set[int]] = {subject: set() for subject in sorted(subjects)}
     for subject, label in zip(subjects, clips.labels.tolist(), strict=True):
         shown[subject].add(label)
+    if len(shown) < 2:
+        logger.warning("%s: no kNN probe, since train holds only %s", split.fold, [*shown])
+        return []
     person = max(shown, key=lambda subject: (len(shown[subject]), subject))
     most = settings.monitor.clips
     query = _thinned(clips.subset(i for i, s in enumerate(subjects) if s == person), most)
     gallery = _thinned(clips.subset(i for i, s in enumerate(subjects) if s != person), most)
-    return ProbeHook(gallery, query, settings.monitor.interval, len(corpus.classes))
+    return [ProbeHook(gallery, query, settings.monitor.interval, len(corpus.classes))]
 
 
 def _thinned(clips: ClipDataset, most: int) -> ClipDataset:

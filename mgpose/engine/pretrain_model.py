@@ -32,9 +32,9 @@ class PretrainModel(BaseModel):
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
     def forward(
-        self, x: Tensor, mask: Tensor, clip: Tensor, label: Tensor, mode: str = "loss"
+        self, x: Tensor, mask: Tensor, extent: Tensor, mode: str = "loss"
     ) -> dict[str, Tensor]:
-        """Losses of a batch; ``label`` is not read.
+        """Losses of a batch, as :class:`ClipDataset` gives it.
 
         Raises:
             ValueError: for a mode other than ``"loss"``; embeddings come from the encoder itself.
@@ -45,5 +45,5 @@ class PretrainModel(BaseModel):
         first = self.augmentation(x, mask, generator)
         second = self.augmentation(x, mask, generator)
         self.steps += 1
-        losses: dict[str, Tensor] = self.objective(first, second, clip)
+        losses: dict[str, Tensor] = self.objective(first, second, extent)
         return losses

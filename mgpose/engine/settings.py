@@ -65,6 +65,14 @@ class ScheduleSettings:
     checkpoint_interval: int = 1
     threads: int = 0
 
+    def __post_init__(self) -> None:
+        # A batch of one has neither other clips to contrast with nor batch statistics.
+        if self.epochs < 1 or self.batch_size < 2 or self.checkpoint_interval < 1:
+            raise ValueError(
+                "expected epochs >= 1, batch_size >= 2, checkpoint_interval >= 1; got "
+                f"{self.epochs}, {self.batch_size}, {self.checkpoint_interval}"
+            )
+
 
 @dataclass(frozen=True)
 class MonitorSettings:
@@ -140,13 +148,20 @@ def read_settings(kind: type[T], values: Mapping[str, Any], where: str = "config
 def _value(hint: Any, value: Any, where: str) -> Any:
     if get_origin(hint) is UnionType:
         # "settings or None": a section that may be left out.
+        if value is None:
+            return None
         hint = next(option for option in get_args(hint) if option is not type(None))
     if is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise InputError(f"{where}: expected a section (dict), got {value!r}")
         return read_settings(hint, value, where)  # type: ignore[arg-type]
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{where}: expected a list, got {value!r}")
+        item = get_args(hint)[0]
+        return tuple(_value(item, each, f"{where}[{i}]") for i, each in enumerate(value))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint in (int, float, str, bool) and type(value) is not hint:
         raise InputError(f"{where}: expected {hint.__name__}, got {value!r}")
-    return tuple(value) if isinstance(value, list) else value
+    return value

@@ -47,5 +47,6 @@ def _local_joint(joint: Tensor, present: Tensor, membership: Tensor) -> Tensor:
     offset = (joint - torch.einsum("pv,btpd->btvd", membership, centroid)) * present
     square = torch.einsum("pv,btvd->bp", membership, offset**2)
     total = torch.einsum("pv,btvd->bp", membership, present).clamp(min=1)
-    radius = (square / total).sqrt().clamp(min=1e-3)
+    # Clamped before the root, whose gradient at 0 is infinite.
+    radius = (square / total).clamp(min=1e-6).sqrt()
     return offset / torch.einsum("pv,bp->bv", membership, radius)[:, None, :, None]

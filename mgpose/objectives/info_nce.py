@@ -11,21 +11,22 @@ def info_nce(
     query: Tensor,
     key: Tensor,
     queue: Tensor,
-    query_ids: Tensor,
-    queue_ids: Tensor,
+    query_spans: Tensor,
+    queue_spans: Tensor,
     temperature: float,
 ) -> Tensor:
     """Contrast each query with its key against the batch's other keys and the queue.
 
     ``-log exp(q k+ / t) / (exp(q k+ / t) + sum_n exp(q k_n / t))`` where n runs over the other
-    keys of the batch and the queue, without those that stem from the query's own clip.
+    keys of the batch and the queue, without those that show the query's own moment.
 
     Args:
         query: (B, D) unit vectors.
         key: (B, D) unit vectors; row i is the positive of query i.
         queue: (K, D) unit vectors.
-        query_ids: (B,) clip ids.
-        queue_ids: (K,) clip ids, negative for empty places, which never count.
+        query_spans: (B, 3) video number, first frame and end of each clip; see
+            :func:`same_moment`.
+        queue_spans: (K, 3); a negative video number marks an empty place, which never counts.
         temperature: t.
 
     Returns:
@@ -35,11 +36,24 @@ def info_nce(
     """
     in_batch = query @ key.t()
     positive = in_batch.diagonal()
-    same_clip = query_ids[:, None] == query_ids[None]
-    in_batch = in_batch.masked_fill(same_clip, -torch.inf)
-    in_queue = (query @ queue.t()).masked_fill(
-        (query_ids[:, None] == queue_ids[None]) | (queue_ids[None] < 0), -torch.inf
-    )
+    in_batch = in_batch.masked_fill(same_moment(query_spans, query_spans), -torch.inf)
+    own = same_moment(query_spans, queue_spans) | (queue_spans[:, 0] < 0)
+    in_queue = (query @ queue.t()).masked_fill(own, -torch.inf)
     logits = torch.cat((positive[:, None], in_batch, in_queue), dim=1) / temperature
     target = torch.zeros(len(query), dtype=torch.long, device=query.device)
     return F.cross_entropy(logits, target)
+
+
+def same_moment(a: Tensor, b: Tensor) -> Tensor:
+    """(N, M) bool, True where two clips of one video overlap in time.
+
+    Windows of a long video overlap: a window must not be pushed away from the one that shows half
+    of the same movement. Other moments of the same video stay negatives, since what tells them
+    apart is the gesture, not the person.
+
+    Args:
+        a: (N, 3) integers: video number, first frame, end (exclusive).
+        b: (M, 3).
+    """
+    same_video = a[:, None, 0] == b[None, :, 0]
+    return same_video & (a[:, None, 1] < b[None, :, 2]) & (b[None, :, 1] < a[:, None, 2])

@@ -32,10 +32,10 @@ class MomentumContrast(nn.Module):
     """Two views of a clip agree; views of other clips do not.
 
     The query side learns by gradient; the key side follows it as an exponential moving average.
-    Keys of past batches wait in a queue as further negatives, together with their clip ids, so
-    that a clip's own past views are never its negatives. The contrast is taken at two grains: the
-    clip embedding, and each part's embedding (weight ``part_weight``), where a part that is
-    missing in either view takes no part.
+    Keys of past batches wait in a queue as further negatives, together with the spans that they
+    show, so that a clip's own past views, and windows that overlap it, are never its negatives.
+    The contrast is taken at two grains: the clip embedding, and each part's embedding (weight
+    ``part_weight``), where a part that is missing in either view is not compared.
 
     Args:
         encoder: module with ``embedding_dim``, ``width`` and ``part_embeddings(x, mask)``.
@@ -50,7 +50,7 @@ class MomentumContrast(nn.Module):
     """
 
     queue: Tensor
-    queue_ids: Tensor
+    queue_spans: Tensor
     queue_next: Tensor
 
     def __init__(
@@ -81,18 +81,18 @@ class MomentumContrast(nn.Module):
         self.momentum, self.temperature = momentum, temperature
         self.part_weight = part_weight
         self.register_buffer("queue", torch.zeros(queue, out))
-        self.register_buffer("queue_ids", torch.full((queue,), -1))
+        self.register_buffer("queue_spans", torch.full((queue, 3), -1))
         self.register_buffer("queue_next", torch.zeros((), dtype=torch.long))
 
     def forward(
-        self, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], clip_ids: Tensor
+        self, first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor], spans: Tensor
     ) -> dict[str, Tensor]:
         """Losses of one batch; also moves the key side and, in training, fills the queue.
 
         Args:
             first: one view, x (B, T, V, C) and mask (B, T, V).
             second: another view of the same clips.
-            clip_ids: (B,) non-negative ids of the clips.
+            spans: (B, 3) integers: video number, first frame, end (exclusive) of each clip.
 
         Returns:
             ``loss_clip`` and ``loss_part``, scalars.
@@ -103,21 +103,21 @@ class MomentumContrast(nn.Module):
         with torch.no_grad():
             keys = [self._key(*view) for view in (first, second)]
         # Copies, since the queue moves on below while backward still needs what was compared.
-        queue, queue_ids = self.queue.clone(), self.queue_ids.clone()
+        queue, queue_spans = self.queue.clone(), self.queue_spans.clone()
         loss_clip = torch.stack(
             [
-                info_nce(q[0], k[0], queue, clip_ids, queue_ids, self.temperature)
+                info_nce(q[0], k[0], queue, spans, queue_spans, self.temperature)
                 for q, k in ((queries[0], keys[1]), (queries[1], keys[0]))
             ]
         ).mean()
         loss_part = torch.stack(
             [
-                self._part_loss(q, k, clip_ids)
+                self._part_loss(q, k, spans)
                 for q, k in ((queries[0], keys[1]), (queries[1], keys[0]))
             ]
         ).mean()
         if self.training:
-            self._enqueue(keys[0][0], clip_ids)
+            self._enqueue(keys[0][0], spans)
         return {"loss_clip": loss_clip, "loss_part": self.part_weight * loss_part}
 
     def _query(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -132,16 +132,16 @@ class MomentumContrast(nn.Module):
         self,
         query: tuple[Tensor, Tensor, Tensor],
         key: tuple[Tensor, Tensor, Tensor],
-        clip_ids: Tensor,
+        spans: Tensor,
     ) -> Tensor:
         losses = []
         empty = query[1].new_zeros(0, query[1].shape[-1])
-        no_ids = clip_ids.new_zeros(0)
+        no_spans = spans.new_zeros(0, 3)
         for part in range(query[1].shape[1]):
             seen = query[2][:, part] & key[2][:, part]
             if seen.sum() > 1:
-                q, k, ids = query[1][seen, part], key[1][seen, part], clip_ids[seen]
-                losses.append(info_nce(q, k, empty, ids, no_ids, self.temperature))
+                q, k, own = query[1][seen, part], key[1][seen, part], spans[seen]
+                losses.append(info_nce(q, k, empty, own, no_spans, self.temperature))
         return torch.stack(losses).mean() if losses else query[0].sum() * 0
 
     @torch.no_grad()
@@ -158,14 +158,14 @@ class MomentumContrast(nn.Module):
             yield from module.parameters()
 
     @torch.no_grad()
-    def _enqueue(self, keys: Tensor, clip_ids: Tensor) -> None:
+    def _enqueue(self, keys: Tensor, spans: Tensor) -> None:
         size = len(self.queue)
         if size == 0:
             return
-        keys, clip_ids = keys[-size:], clip_ids[-size:]
+        keys, spans = keys[-size:], spans[-size:]
         places = (self.queue_next + torch.arange(len(keys), device=keys.device)) % size
         self.queue[places] = keys
-        self.queue_ids[places] = clip_ids
+        self.queue_spans[places] = spans
         self.queue_next.add_(len(keys)).remainder_(size)
 
 

@@ -158,15 +158,19 @@ class Skeleton:
     def parents(self) -> IntArray:
         """(V,) the neighbour one hop nearer to the first root keypoint; a root is its own parent.
 
-        The bone vector of a keypoint is its position minus that of its parent.
+        A keypoint on the midline takes its nearest ancestor on the midline, so that parents, like
+        keypoints, have mirror images. The bone vector of a keypoint is its position minus that of
+        its parent.
         """
         root = self._index[self.canonical.root[0]] if self.canonical else 0
         parents = np.arange(len(self), dtype=np.int64)
-        hops = self.hop_distances
-        for v in range(len(self)):
+        hops, mirrored = self.hop_distances, self.mirror_permutation
+        for v in np.argsort(hops[root], kind="stable"):
             nearer = np.flatnonzero((hops[v] == 1) & (hops[root] == hops[root, v] - 1))
             if nearer.size:
                 parents[v] = nearer[0]
+                while mirrored[v] == v and mirrored[parents[v]] != parents[v]:
+                    parents[v] = parents[parents[v]]
         return parents
 
 

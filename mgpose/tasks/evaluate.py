@@ -139,7 +139,7 @@ def _encoder(
             f"{path}: made for clips of {card.clip['frames']} frames, the config has "
             f"{clip['frames']}"
         )
-    seen = sorted(set(card.videos) & set(split.test)) if card.data == corpus.settings.name else []
+    seen = sorted(set(card.videos) & set(split.test))
     if seen:
         raise InputError(
             f"{path}: pre-training saw {len(seen)} of the test videos of fold {split.fold!r}, such "

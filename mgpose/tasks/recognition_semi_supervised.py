@@ -32,6 +32,13 @@ class SemiSupervisedSettings:
         default_factory=lambda: FinetuneSettings(epochs=20, min_steps=80)
     )
 
+    def __post_init__(self) -> None:
+        fractions = self.fractions
+        if not fractions or list(fractions) != sorted({f for f in fractions if 0 < f <= 1}):
+            raise ValueError(f"fractions must lie in (0, 1] and ascend, got {list(fractions)}")
+        if self.draws < 1:
+            raise ValueError(f"draws must be at least 1, got {self.draws}")
+
 
 @dataclass(frozen=True)
 class RecognitionSemiSupervised:
@@ -60,7 +67,7 @@ class RecognitionSemiSupervised:
             means = mean_over(runs)
             by_fraction.append(means)
             rows += [
-                ResultRow(f"{r.name}, {fraction:.0%}", r.kind, r.metrics, r.spread, r.runs)
+                ResultRow(f"{r.name}, {100 * fraction:g}%", r.kind, r.metrics, r.spread, r.runs)
                 for r in means
             ]
         headline = ["top1", "balanced_accuracy", "macro_f1"]

@@ -35,6 +35,10 @@ class UnsupervisedSettings:
     neighbours: tuple[int, ...] = (1, 5, 20)
     map: bool = True
 
+    def __post_init__(self) -> None:
+        if min(self.neighbours, default=1) < 1:
+            raise ValueError(f"neighbours must be at least 1, got {list(self.neighbours)}")
+
 
 @dataclass(frozen=True)
 class RecognitionUnsupervised:

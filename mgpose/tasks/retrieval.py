@@ -22,6 +22,10 @@ class RetrievalSettings:
 
     ranks: tuple[int, ...] = (1, 2, 5, 10, 20, 50)
 
+    def __post_init__(self) -> None:
+        if min(self.ranks, default=0) < 1:
+            raise ValueError(f"ranks must be one or more numbers from 1, got {list(self.ranks)}")
+
 
 @dataclass(frozen=True)
 class Retrieval:
@@ -43,7 +47,7 @@ class Retrieval:
         """Compare the encoder with the untrained one and the baselines."""
         data = self.data
         query_labels, gallery_labels = data.test.labels.numpy(), data.train.labels.numpy()
-        ranks = [k for k in self.settings.ranks if k <= len(gallery_labels)]
+        ranks = self.settings.ranks
         rows, curves = [], []
         for name, kind, query, gallery in self._spaces(encoder):
             arguments = (query, gallery, query_labels, gallery_labels)

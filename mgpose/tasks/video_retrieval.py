@@ -29,11 +29,13 @@ def retrieve_moments(
         matches: windows listed for each.
 
     Returns:
-        Number of windows.
+        Number of windows; 0, and a table without rows, where no video shows a usable one.
     """
     clips = corpus.unlabelled(videos)
-    table = embed(encoder, clips)
-    similarity = cosine_similarity(table.embeddings, table.embeddings)
+    similarity = np.zeros((0, 0))
+    if clips.spans:
+        table = embed(encoder, clips)
+        similarity = cosine_similarity(table.embeddings, table.embeddings)
     seconds = [_seconds(corpus, span) for span in clips.spans]
     with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -1,0 +1,229 @@
+"""Configs: every file loads into typed settings; a mistyped one ends in one line."""
+
+import copy
+import gc
+
+import pytest
+
+from mgpose.data.protocols import protocol_by_name
+from mgpose.engine.options import parse_options
+from mgpose.engine.settings import PretrainSettings, load_config, read_settings
+from mgpose.models import SIZES
+from mgpose.structures import SKELETONS, InputError
+from mgpose.tasks.evaluate import RUNNERS, EvaluateSettings
+
+
+def files(repo, kind):
+    found = sorted((repo / "configs" / kind).glob("*.py"))
+    assert found
+    return found
+
+
+def check_data(data):
+    assert protocol_by_name(data.protocol).name == data.protocol
+    assert data.skeleton in SKELETONS
+    assert SKELETONS[data.skeleton].parts
+    assert data.store.startswith(("data/", "work_dirs/"))
+    assert data.synthetic == (data.protocol == "synthetic")
+
+
+def test_pretrain_configs(repo):
+    for path in files(repo, "pretrain"):
+        settings = read_settings(PretrainSettings, load_config(path))
+        check_data(settings.data)
+        assert settings.encoder.size in SIZES
+        assert f"_{settings.encoder.size}_" in path.stem
+        assert settings.data.clip.frames % settings.encoder.patch == 0
+
+
+def test_task_configs_fit_their_pretraining(repo):
+    pretraining = {
+        path.stem.split("_", 2)[2]: read_settings(PretrainSettings, load_config(path))
+        for path in files(repo, "pretrain")
+    }
+    for path in files(repo, "tasks"):
+        settings = read_settings(EvaluateSettings, load_config(path))
+        check_data(settings.data)
+        assert settings.data == pretraining[path.stem.removeprefix("all_")].data
+        given = {name for name in RUNNERS if getattr(settings.tasks, name) is not None}
+        # Emotion has labels in synthetic data only.
+        assert given == set(RUNNERS) - (set() if settings.data.synthetic else {"emotion"})
+
+
+def one_line(kind, values):
+    with pytest.raises(InputError) as caught:
+        read_settings(kind, values)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def changed(values, dotted, value):
+    """The values with one more or another one."""
+    values = copy.deepcopy(values)
+    *way, last = dotted.split(".")
+    section = values
+    for key in way:
+        section = section.setdefault(key, {})
+    section[last] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("dotted", "nearest"),
+    [
+        ("encodr", "encoder"),
+        ("data.stroe", "store"),
+        ("data.clip.frame", "frames"),
+        ("encoder.sise", "size"),
+        ("schedule.epoch", "epochs"),
+        ("objective.temprature", "temperature"),
+        ("augment.miror", "mirror"),
+        ("monitor.intervall", "interval"),
+        ("sampling.qualty", "quality"),
+    ],
+)
+def test_mistyped_pretrain_key(tiny_config, dotted, nearest):
+    message = one_line(PretrainSettings, changed(tiny_config, dotted, 1))
+    *section, key = dotted.split(".")
+    assert message.startswith(".".join(["config", *section]) + ":")
+    assert f"{key!r}; did you mean {nearest!r}?" in message
+
+
+@pytest.mark.parametrize(
+    ("dotted", "nearest"),
+    [
+        ("task", "tasks"),
+        ("tasks.retreival", "retrieval"),
+        ("tasks.emotion.positiv", "positive"),
+        ("tasks.recognition_semi_supervised.fraction", "fractions"),
+        ("tasks.recognition_supervised.finetune.epoch", "epochs"),
+        ("tasks.recognition_supervised.finetune.augment.sheer", "shear"),
+    ],
+)
+def test_mistyped_task_key(tiny_config, dotted, nearest):
+    values = changed({"data": tiny_config["data"]}, dotted, 1)
+    assert f"did you mean {nearest!r}?" in one_line(EvaluateSettings, values)
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value", "expected"),
+    [
+        ("seed", "three", "expected int"),
+        ("seed", True, "expected int"),
+        ("schedule.epochs", 2.5, "expected int"),
+        ("schedule.learning_rate", "fast", "expected float"),
+        ("schedule", 3, "expected a section"),
+        ("schedule", None, "expected a section"),
+        ("data.clip", [1], "expected a section"),
+        ("data.store", 5, "expected str"),
+        ("sampling.quality", 1, "expected bool"),
+        ("data.clip.frames", 1, "frames >= 2"),
+        ("schedule.epochs", 0, "epochs >= 1"),
+        ("schedule.batch_size", 1, "batch_size >= 2"),
+        ("schedule.checkpoint_interval", 0, "checkpoint_interval >= 1"),
+        ("augment.crop", 0.0, "crop must lie in"),
+        ("augment.mirror", 2, "must be a probability"),
+    ],
+)
+def test_wrong_pretrain_values(tiny_config, dotted, value, expected):
+    assert expected in one_line(PretrainSettings, changed(tiny_config, dotted, value))
+
+
+@pytest.mark.parametrize(
+    ("dotted", "value"),
+    [
+        ("recognition_unsupervised.neighbours", 5),
+        ("recognition_unsupervised.neighbours", [1, "many"]),
+        ("recognition_unsupervised.neighbours", "15"),
+        ("recognition_unsupervised.neighbours", [0, 1]),
+        ("recognition_unsupervised.map", "yes"),
+        ("recognition_semi_supervised.fractions", 0.1),
+        ("recognition_semi_supervised.fractions", [0.1, 0.01]),
+        ("recognition_semi_supervised.fractions", [0.0, 0.5]),
+        ("recognition_semi_supervised.fractions", []),
+        ("recognition_semi_supervised.draws", 0),
+        ("retrieval.ranks", [1.5]),
+        ("retrieval.ranks", []),
+        ("retrieval.ranks", [0]),
+        ("retrieval", 3),
+    ],
+)
+def test_wrong_task_values(tiny_config, dotted, value):
+    """What would end a run after an hour is refused before it starts."""
+    values = changed({"data": tiny_config["data"]}, f"tasks.{dotted}", value)
+    assert one_line(EvaluateSettings, values).startswith("config.tasks")
+
+
+def test_a_missing_required_key(tiny_config):
+    values = changed(tiny_config, "seed", 1)
+    del values["data"]["protocol"]
+    assert "protocol" in one_line(PretrainSettings, values)
+    del values["data"]
+    assert "data" in one_line(PretrainSettings, values)
+
+
+def test_values_arrive(tiny_config):
+    tasks = {
+        "recognition_unsupervised": {"neighbours": [1, 3]},
+        "recognition_semi_supervised": {"fractions": [0.5, 1]},
+        "emotion": None,
+    }
+    settings = read_settings(EvaluateSettings, {"data": tiny_config["data"], "tasks": tasks})
+    assert settings.tasks.recognition_unsupervised.neighbours == (1, 3)
+    assert settings.tasks.recognition_semi_supervised.fractions == (0.5, 1.0)
+    assert settings.tasks.emotion is None
+    assert settings.data.clip.rate == 5.0
+    assert settings.data.clip.max_gap == 5
+
+
+def test_options():
+    given = ["a=1", "a.b=2.5", "c=x=y", "d=[1, 2]", "e=False", "f=None", "g=", "h=p01", "i='7'"]
+    assert parse_options(given) == {
+        "a": 1,
+        "a.b": 2.5,
+        "c": "x=y",
+        "d": [1, 2],
+        "e": False,
+        "f": None,
+        "g": "",
+        "h": "p01",
+        "i": "7",
+    }
+    for bad in ("seed", "=3", ""):
+        with pytest.raises(InputError, match="KEY=VALUE"):
+            parse_options([bad])
+
+
+def test_options_override_a_file(repo):
+    path = repo / "configs/pretrain/contrastive_tiny_quickstart.py"
+    plain = read_settings(PretrainSettings, load_config(path))
+    options = parse_options(["schedule.epochs=1", "data.clip.frames=16", "seed=7"])
+    settings = read_settings(PretrainSettings, load_config(path, options))
+    assert (settings.schedule.epochs, settings.data.clip.frames, settings.seed) == (1, 16, 7)
+    assert settings.schedule.batch_size == plain.schedule.batch_size
+    assert settings.data.protocol == plain.data.protocol
+    for bad, word in (("schedule.epoch=1", "epochs"), ("seed.x=1", "expected int")):
+        with pytest.raises(InputError, match=word):
+            read_settings(PretrainSettings, load_config(path, parse_options([bad])))
+
+
+# MMEngine leaves its temporary copy of a file that it cannot run to the garbage collector.
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in.*FileIO:pytest.PytestUnraisableExceptionWarning"
+)
+@pytest.mark.parametrize("text", ["data = dict(", "1 / 0", "\x00"])
+def test_a_file_that_is_no_config(tmp_path, text):
+    path = tmp_path / "config.py"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_config(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+    del caught
+    gc.collect()
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(InputError, match="found nothing"):
+        load_config(tmp_path / "other.py")
