@@ -5,6 +5,7 @@ import gc
 
 import pytest
 
+from mgpose.data.folds import UNLABELLED
 from mgpose.data.protocols import protocol_by_name
 from mgpose.engine.options import parse_options
 from mgpose.engine.settings import PretrainSettings, load_config, read_settings
@@ -20,7 +21,8 @@ def files(repo, kind):
 
 
 def check_data(data):
-    assert protocol_by_name(data.protocol).name == data.protocol
+    if data.protocol != UNLABELLED:
+        assert protocol_by_name(data.protocol).name == data.protocol
     assert data.skeleton in SKELETONS
     assert SKELETONS[data.skeleton].parts
     assert data.store.startswith(("data/", "work_dirs/"))

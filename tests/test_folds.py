@@ -10,6 +10,7 @@ from mgpose.data.synthetic import EMOTIONS, SyntheticCorpus, write_synthetic
 from mgpose.io import PoseStore, read_annotations, write_annotations
 from mgpose.io.pose_file import Provenance, write_pose_file
 from mgpose.structures import InputError
+from mgpose.tasks.task_data import TaskData
 
 CLASSES = ("head up", "rubbing eyes", "touching ears")
 CLIP = ClipSettings(frames=16, rate=12.5)
@@ -166,3 +167,14 @@ def test_clips_are_read_once_and_hold_no_missing_value(corpus):
     assert torch.equal(clips.x, corpus.labelled(split.train).x)
     assert np.isfinite(clips.x.numpy()).all()
     assert not clips.x[~clips.mask].any()
+
+
+def test_a_store_without_labels_is_all_train_and_no_task_reads_it(settings):
+    bare = Corpus(changed(settings, protocol="unlabelled"))
+    (split,) = bare.folds()
+    assert split.train == tuple(bare.store)
+    assert split.test == ()
+    assert bare.classes == ()
+    assert videos(bare.unlabelled(split.train)) == set(bare.store)
+    with pytest.raises(InputError, match="has no test part"):
+        TaskData.of(bare, split)

@@ -323,3 +323,14 @@ def test_unusable_settings(tiny_config, tmp_path, sections, expected):
         pretrain(settings_of(tiny_config, **sections), folder)
     assert "\n" not in str(caught.value)
     assert not folder.exists()
+
+
+def test_a_store_without_labels_is_pre_trained_and_watched(tiny_config, tmp_path, caplog):
+    config = {**tiny_config, "data": {**tiny_config["data"], "protocol": "unlabelled"}}
+    config["schedule"] = {**config["schedule"], "epochs": 1}
+    settings = read_settings(PretrainSettings, config)
+    (checkpoint,) = pretrain(settings, tmp_path).values()
+    assert "no kNN probe" in caplog.text
+    _, card = load_encoder(checkpoint)
+    assert card.protocol == "unlabelled"
+    assert len(card.videos) > 0

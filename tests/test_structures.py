@@ -256,8 +256,8 @@ def test_split_refuses_what_leaks():
         Split("p", "only", ("a", "b"), ("d",), (), SUBJECTS)
     with pytest.raises(ValueError, match="val and test share the subject 1"):
         Split("p", "only", ("b",), ("d",), ("a",), SUBJECTS)
-    with pytest.raises(ValueError, match="the test part is empty"):
-        Split("p", "only", ("a",), ())
+    with pytest.raises(ValueError, match="the train part is empty"):
+        Split("p", "only", (), ("a",))
 
 
 def test_a_declared_exception_is_kept():

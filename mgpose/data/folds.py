@@ -22,6 +22,8 @@ from mgpose.io.annotations import ANNOTATIONS_NAME, read_annotations
 from mgpose.io.store import PoseStore
 from mgpose.structures import Annotation, InputError, Skeleton, Split, skeleton_by_name
 
+UNLABELLED = "unlabelled"
+
 
 @dataclass(frozen=True)
 class DataSettings:
@@ -30,7 +32,8 @@ class DataSettings:
     Args:
         name: of the set, as printed in reports.
         store: folder of pose files with ``annotations.csv``.
-        protocol: name of a protocol.
+        protocol: name of a protocol, or ``"unlabelled"``: every video of the store is train, and
+            annotations are not read.
         skeleton: model layout.
         clip: how spans become tensors.
         fold: one fold of the protocol, or "" for all of them.
@@ -61,19 +64,23 @@ class Corpus:
 
     def __init__(self, settings: DataSettings) -> None:
         self.settings = settings
-        self.protocol: Protocol = protocol_by_name(settings.protocol)
+        self.protocol: Protocol | None = None
+        if settings.protocol != UNLABELLED:
+            self.protocol = protocol_by_name(settings.protocol)
         try:
             self.skeleton: Skeleton = skeleton_by_name(settings.skeleton)
         except ValueError as error:
             raise InputError(str(error)) from error
         self.store = PoseStore(settings.store)
-        self.annotations: list[Annotation] = read_annotations(
-            Path(settings.store) / ANNOTATIONS_NAME
-        )
+        self.annotations: list[Annotation] = []
+        if self.protocol is not None:
+            self.annotations = read_annotations(Path(settings.store) / ANNOTATIONS_NAME)
 
     def folds(self) -> list[Split]:
         """The folds to run, after ``fold`` and ``tuning``."""
         # Emotion labels are read by the emotion runner; the split is one of videos, for all tiers.
+        if self.protocol is None:
+            return [Split(UNLABELLED, "only", train=tuple(self.store))]
         splits = self.protocol.folds(self.annotations)
         if self.settings.fold:
             known = [split.fold for split in splits]
@@ -88,7 +95,8 @@ class Corpus:
     def classes(self) -> tuple[str, ...]:
         """Gesture labels of the task, sorted."""
         found = {a.label for a in self.annotations if a.tier == "gesture"}
-        return tuple(sorted(found & set(self.protocol.classes or found)))
+        tested = self.protocol.classes if self.protocol is not None else None
+        return tuple(sorted(found & set(tested or found)))
 
     @cached_property
     def _labelled(self) -> ClipDataset:

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mgpose.data.clips import ClipDataset
 from mgpose.engine.checkpoint import CheckpointCard
 from mgpose.evaluation.embed import embed
+from mgpose.evaluation.embeddings import EmbeddingTable
 from mgpose.evaluation.metrics import classification_metrics
 from mgpose.evaluation.probes import knn_scores
 from mgpose.objectives import effective_rank, embedding_std
@@ -60,7 +61,8 @@ class ProbeHook(Hook):
     labels monitor; they do not train.
 
     Args:
-        gallery, query: labelled clips.
+        query: clips whose embeddings are looked at.
+        gallery: labelled clips of other people; None without labels, then nothing is voted on.
         interval: epochs between two probes; the last epoch is always probed.
         num_classes: K.
     """
@@ -68,9 +70,9 @@ class ProbeHook(Hook):
     priority = "LOW"
 
     def __init__(
-        self, gallery: ClipDataset, query: ClipDataset, interval: int, num_classes: int
+        self, query: ClipDataset, gallery: ClipDataset | None, interval: int, num_classes: int
     ) -> None:
-        self.gallery, self.query = gallery, query
+        self.query, self.gallery = query, gallery
         self.interval, self.num_classes = interval, num_classes
 
     def before_train(self, runner: Runner) -> None:
@@ -86,18 +88,13 @@ class ProbeHook(Hook):
     def _probe(self, runner: Runner) -> None:
         model = getattr(runner.model, "module", runner.model)
         encoder = model.objective.encoder
-        gallery, query = embed(encoder, self.gallery), embed(encoder, self.query)
+        query = embed(encoder, self.query)
         scalars = {
             "probe/embedding_std": embedding_std(torch.from_numpy(query.embeddings)),
             "probe/effective_rank": effective_rank(torch.from_numpy(query.embeddings)),
         }
-        for k in (1, 5):
-            scores = knn_scores(
-                gallery.embeddings, gallery.labels, query.embeddings, k, self.num_classes
-            )
-            found = classification_metrics(scores, query.labels)
-            scalars[f"probe/knn{k}_top1"] = found["top1"]
-            scalars[f"probe/knn{k}_balanced"] = found["balanced_accuracy"]
+        if self.gallery is not None:
+            scalars |= self._votes(embed(encoder, self.gallery), query)
         runner.visualizer.add_scalars(scalars, step=runner.iter)
         text = ", ".join(f"{k.removeprefix('probe/')} {v:.3f}" for k, v in scalars.items())
         runner.logger.info("probe at iteration %d: %s", runner.iter, text)
@@ -107,6 +104,17 @@ class ProbeHook(Hook):
                 "temperature or the batch size",
                 scalars["probe/embedding_std"],
             )
+
+    def _votes(self, gallery: EmbeddingTable, query: EmbeddingTable) -> dict[str, float]:
+        scalars = {}
+        for k in (1, 5):
+            scores = knn_scores(
+                gallery.embeddings, gallery.labels, query.embeddings, k, self.num_classes
+            )
+            found = classification_metrics(scores, query.labels)
+            scalars[f"probe/knn{k}_top1"] = found["top1"]
+            scalars[f"probe/knn{k}_balanced"] = found["balanced_accuracy"]
+        return scalars
 
 
 class FiniteLossHook(Hook):

@@ -153,7 +153,7 @@ def build_runner(
         },
         custom_hooks=[
             PlainCheckpointHook(_card(settings, split, clips)),
-            *_probe(settings, corpus, split),
+            _probe(settings, corpus, split, clips),
             FiniteLossHook(),
         ],
         visualizer={
@@ -237,24 +237,27 @@ def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> Check
     )
 
 
-def _probe(settings: PretrainSettings, corpus: Corpus, split: Split) -> list[ProbeHook]:
+def _probe(
+    settings: PretrainSettings, corpus: Corpus, split: Split, windows: ClipDataset
+) -> ProbeHook:
     """Query: the train person who shows most classes (the last of equals); gallery: the others.
 
-    A train part of one person cannot be probed; the log says so.
+    Without labels, or with one person only, there is nothing to vote: the log says so, and spread
+    and rank are taken on the training windows.
     """
-    clips = corpus.labelled(split.train)
-    subjects = clips.group("subject")
+    most, interval = settings.monitor.clips, settings.monitor.interval
+    clips = corpus.labelled(split.train) if corpus.classes else None
+    subjects = clips.group("subject") if clips else []
+    if clips is None or len(set(subjects)) < 2:
+        logger.warning("%s: no kNN probe, since train has no labels of two people", split.fold)
+        return ProbeHook(_thinned(windows, most), None, interval, 0)
     shown: dict[str, set[int]] = {subject: set() for subject in sorted(subjects)}
     for subject, label in zip(subjects, clips.labels.tolist(), strict=True):
         shown[subject].add(label)
-    if len(shown) < 2:
-        logger.warning("%s: no kNN probe, since train holds only %s", split.fold, [*shown])
-        return []
     person = max(shown, key=lambda subject: (len(shown[subject]), subject))
-    most = settings.monitor.clips
     query = _thinned(clips.subset(i for i, s in enumerate(subjects) if s == person), most)
     gallery = _thinned(clips.subset(i for i, s in enumerate(subjects) if s != person), most)
-    return [ProbeHook(gallery, query, settings.monitor.interval, len(corpus.classes))]
+    return ProbeHook(query, gallery, interval, len(corpus.classes))
 
 
 def _thinned(clips: ClipDataset, most: int) -> ClipDataset:

@@ -16,7 +16,8 @@ class Split:
     Args:
         protocol: name of the protocol.
         fold: name of the fold, ``"only"`` for a protocol with one.
-        train, val, test: video ids. ``val`` is held out inside train for tuning and monitoring.
+        train, val, test: video ids. ``val`` is held out inside train for tuning and monitoring;
+            an empty ``test`` means that the split serves pre-training only.
         groups: group name -> video id -> value, for every group that must not be shared.
         exceptions: group name -> reason, for groups that the protocol itself shares between
             train and test; every report prints them.
@@ -28,16 +29,15 @@ class Split:
     protocol: str
     fold: str
     train: tuple[str, ...]
-    test: tuple[str, ...]
+    test: tuple[str, ...] = ()
     val: tuple[str, ...] = ()
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     exceptions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         parts = {"train": self.train, "val": self.val, "test": self.test}
-        for name in ("train", "test"):
-            if not parts[name]:
-                raise ValueError(f"{self.protocol}/{self.fold}: the {name} part is empty")
+        if not self.train:
+            raise ValueError(f"{self.protocol}/{self.fold}: the train part is empty")
         for (a, videos_a), (b, videos_b) in combinations(parts.items(), 2):
             shared = sorted(set(videos_a) & set(videos_b))
             if shared:

@@ -13,7 +13,7 @@ from torch import nn
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus, mirrored
 from mgpose.evaluation.baselines import pca_svm_scores
-from mgpose.structures import Skeleton, Split
+from mgpose.structures import InputError, Skeleton, Split
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -31,6 +31,7 @@ class TaskData:
         train, test: labelled clips.
         train_whole, test_whole: the same clips, each resampled to T frames, for baselines on raw
             canonical keypoints.
+        description: of the protocol, one sentence.
         corpus: for what only some runners need, such as emotion labels.
     """
 
@@ -43,11 +44,21 @@ class TaskData:
     test: ClipDataset
     train_whole: ClipDataset
     test_whole: ClipDataset
+    description: str
     corpus: Corpus
 
     @classmethod
     def of(cls, corpus: Corpus, split: Split) -> TaskData:
-        """The clips of one fold."""
+        """The clips of one fold.
+
+        Raises:
+            InputError: when the protocol has no test part.
+        """
+        if corpus.protocol is None or not split.test:
+            raise InputError(
+                f"{corpus.settings.name}: protocol {split.protocol!r} has no test part; tasks need "
+                "labels and a protocol that splits them"
+            )
         return cls(
             name=corpus.settings.name,
             synthetic=corpus.settings.synthetic,
@@ -58,6 +69,7 @@ class TaskData:
             test=corpus.labelled(split.test),
             train_whole=corpus.whole(split.train),
             test_whole=corpus.whole(split.test),
+            description=corpus.protocol.description,
             corpus=corpus,
         )
 
@@ -81,7 +93,7 @@ class TaskData:
         clip = vars(self.corpus.settings.clip)
         return {
             "name": self.split.protocol,
-            "description": self.corpus.protocol.description,
+            "description": self.description,
             "folds": [self.split.fold],
             "exceptions": dict(self.split.exceptions),
             "settings": {**settings, "clip": dict(clip)},
