@@ -19,7 +19,7 @@ from mgpose.data.sampling import WindowSampler, window_weights
 from mgpose.engine.checkpoint import CheckpointCard, read_checkpoint
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook, ProbeHook
 from mgpose.engine.pretrain_model import PretrainModel
-from mgpose.engine.progress import ProgressHook, silence_terminal
+from mgpose.engine.progress import ProgressHook
 from mgpose.engine.settings import PretrainSettings
 from mgpose.models import build_encoder
 from mgpose.objectives import MomentumContrast
@@ -43,7 +43,7 @@ def pretrain(
         settings: the experiment.
         work_dir: for checkpoints and TensorBoard logs; a sub-folder a fold where there are several.
         resume: go on from the last checkpoint; a finished fold is left as it is.
-        quiet: a progress bar instead of MMEngine's log on the terminal; the log file has it all.
+        quiet: a progress bar instead of MMEngine's log; TensorBoard has it all.
 
     Returns:
         Fold -> its final checkpoint.
@@ -60,13 +60,12 @@ def pretrain(
             logger.info("%s: already trained", split.fold)
         else:
             start = last_whole_checkpoint(folder) if resume else None
-            runner = build_runner(settings, corpus, split, folder, start)
+            runner = build_runner(settings, corpus, split, folder, start, quiet)
             if not resume:
                 # An earlier run's checkpoints must not pass for this one's, should it be killed.
                 _remove(folder, FINAL_CHECKPOINT, "epoch_*.pth", "last_checkpoint")
             if quiet:
                 runner.register_hook(ProgressHook(split.fold))
-                silence_terminal(runner)
             runner.train()
             _publish(folder, settings.schedule.epochs)
         finished[split.fold] = final
@@ -103,7 +102,12 @@ def _remove(folder: Path, *patterns: str) -> None:
 
 
 def build_runner(
-    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path, start: Path | None
+    settings: PretrainSettings,
+    corpus: Corpus,
+    split: Split,
+    folder: Path,
+    start: Path | None,
+    quiet: bool = False,
 ) -> Runner:
     """The Runner of one fold, ready to train.
 
@@ -113,6 +117,7 @@ def build_runner(
         split: the fold.
         folder: for checkpoints and logs.
         start: a checkpoint of this run to go on from, or None.
+        quiet: log errors only.
 
     Raises:
         InputError: when an epoch has fewer windows than a batch, or the model cannot be built.
@@ -164,7 +169,7 @@ def build_runner(
         resume=start is not None,
         randomness={"seed": settings.seed},
         default_scope="mmengine",
-        log_level="INFO",
+        log_level="ERROR" if quiet else "INFO",
         experiment_name=f"{folder.resolve()}",
         cfg=Config(dataclasses.asdict(settings)),
     )

@@ -1,8 +1,7 @@
-"""A progress bar in place of MMEngine's log on the terminal."""
+"""A progress bar in place of MMEngine's log."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import torch
@@ -43,10 +42,3 @@ class ProgressHook(Hook):
     def after_train(self, runner: Runner) -> None:
         """Close the bar."""
         self._bar.close()
-
-
-def silence_terminal(runner: Runner) -> None:
-    """Keep MMEngine's log in its file; the terminal shows errors only."""
-    for handler in runner.logger.handlers:
-        if not isinstance(handler, logging.FileHandler):
-            handler.setLevel(logging.ERROR)

@@ -76,7 +76,9 @@ def _section(name: str, result: TaskResult) -> dict[str, Any]:
         "emotion": "emotion" in result.task,
         "facts": {
             "data": data["name"],
-            "clips": f"{_count(data['train_clips'])} train, {_count(data['test_clips'])} test",
+            str(
+                data.get("unit", "clips")
+            ): f"{_count(data['train_clips'])} train, {_count(data['test_clips'])} test",
             "classes": str(len(data["classes"])),
             "protocol": protocol["name"],
             **({"folds": _listing(protocol["folds"])} if protocol.get("folds") else {}),

@@ -88,7 +88,7 @@ class TaskResult:
         task: short name, such as ``"retrieval"``; ``"emotion"`` gets its warning in the report.
         title: heading.
         data: at least ``name``, ``synthetic`` (bool), ``classes`` (names), ``train_clips`` and
-            ``test_clips``; plain data.
+            ``test_clips``; ``unit`` where these do not count clips; plain data.
         protocol: at least ``name``; ``folds``, ``exceptions`` (group -> reason), ``settings``.
         seed: of the run.
         headline: metrics of the table's columns, the deciding one first.

@@ -105,7 +105,8 @@ def format_table(result: TaskResult) -> str:
     kind = "synthetic data" if result.data["synthetic"] else "real data"
     head = (
         f"{result.title}\n{result.data['name']} ({kind}), {result.protocol['name']}: "
-        f"{result.data['train_clips']} train / {result.data['test_clips']} test clips, "
+        f"{result.data['train_clips']} train / {result.data['test_clips']} test "
+        f"{result.data.get('unit', 'clips')}, "
         f"{len(result.data['classes'])} classes, seed {result.seed}"
     )
     lines = [["method", "kind", *map(metric_title, result.headline), "runs"]]
