@@ -84,7 +84,7 @@ def test_rows_and_metrics(evaluated, task):
             assert low <= value <= 1, (row.name, name)
     assert result.data["synthetic"] is True
     assert result.protocol["effort"] == "quick"
-    assert result.protocol["pretraining"]["saw_test_videos"] is False
+    assert result.protocol["pretraining"]["test_videos_seen"] == 0
 
 
 def test_the_probes_of_the_protocol(evaluated):
@@ -204,7 +204,7 @@ def test_a_checkpoint_that_saw_test_videos(tiny_config, tiny_run, tmp_path, corp
 
 
 def test_a_checkpoint_that_does_not_fit(tiny_config, tiny_run, tmp_path):
-    assert "16 frames" in refused(tiny_config, tiny_run, tmp_path, clip={"frames": 32})
+    assert "frames 16" in refused(tiny_config, tiny_run, tmp_path, clip={"frames": 32})
     message = refused(tiny_config, tiny_run, tmp_path, skeleton="kinect_20")
     assert "upper_body_hands_face" in message
     assert "kinect_20" in message

@@ -7,4 +7,6 @@ with read_base():
 data = dict(name="own videos", store="data/mine", protocol="unlabelled", clip=dict(frames=32))
 # The frame rate is known: crops keep their pace.
 augment = dict(stretch=False)
+# Of a larger store an epoch sees this many windows, good poses that move more often.
+sampling = dict(quality=True, samples=20000)
 schedule = dict(epochs=20, batch_size=64, learning_rate=1e-3)

@@ -76,6 +76,11 @@ class Corpus:
         if self.protocol is not None:
             self.annotations = read_annotations(Path(settings.store) / ANNOTATIONS_NAME)
 
+    @property
+    def several_folds(self) -> bool:
+        """Whether the protocol has more than one fold, selected or not."""
+        return self.protocol is not None and len(self.protocol.folds(self.annotations)) > 1
+
     def folds(self) -> list[Split]:
         """The folds to run, after ``fold`` and ``tuning``."""
         # Emotion labels are read by the emotion runner; the split is one of videos, for all tiers.

@@ -107,8 +107,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # On foreign bytes torch's restricted unpickler fails in any way; the cause stays attached.
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{path}: not a readable checkpoint: {reason[0][:160]}") from error
+        # Its message advises to unpickle anything, so that only its kind is passed on.
+        raise InputError(
+            f"{path}: expected a checkpoint written by tools/train.py, found a file that does not "
+            f"load as one ({type(error).__name__})"
+        ) from error
     if not (
         isinstance(content, dict)
         and isinstance(content.get("state_dict"), dict)

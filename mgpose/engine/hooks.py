@@ -41,6 +41,10 @@ class PlainCheckpointHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Replace what is not plain and add the card and the generator's state."""
         checkpoint["message_hub"] = {"log_scalars": {}, "runtime_info": {}, "resumed_keys": {}}
+        # What remains of MMEngine's notes is what its resume reads: the others hold the work
+        # folder, the time and the store's path.
+        meta = checkpoint["meta"]
+        checkpoint["meta"] = {key: meta[key] for key in ("epoch", "iter", "seed")}
         checkpoint["mgpose"] = self.card.as_plain()
         checkpoint["rng"] = torch.get_rng_state()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mgpose.data.augment import Augmentation
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
 from mgpose.data.sampling import WindowSampler, window_weights
-from mgpose.engine.checkpoint import CheckpointCard, read_checkpoint
+from mgpose.engine.checkpoint import CheckpointCard, load_encoder, read_checkpoint
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook, ProbeHook
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
@@ -27,11 +28,16 @@ from mgpose.structures import InputError, Split, skeleton_by_name
 
 logger = logging.getLogger(__name__)
 FINAL_CHECKPOINT = "encoder.pth"
+# MMEngine keeps its runs by name and second; two runs of one second must not share a name.
+_RUNS = itertools.count()
 
 
-def fold_dir(work_dir: str | Path, split: Split, folds: int) -> Path:
-    """Where a fold's run lies: the work folder itself where there is one fold only."""
-    return Path(work_dir) / split.fold if folds > 1 else Path(work_dir)
+def fold_dir(work_dir: str | Path, split: Split, corpus: Corpus) -> Path:
+    """Where a fold's run lies: the work folder itself where the protocol has one fold only.
+
+    Whether one fold of several was selected makes no difference: folds never share a folder.
+    """
+    return Path(work_dir) / split.fold if corpus.several_folds else Path(work_dir)
 
 
 def pretrain(
@@ -54,9 +60,10 @@ def pretrain(
     splits = corpus.folds()
     finished = {}
     for split in splits:
-        folder = fold_dir(work_dir, split, len(splits))
+        folder = fold_dir(work_dir, split, corpus)
         final = folder / FINAL_CHECKPOINT
         if resume and final.is_file():
+            _check_same_run(final, settings, split)
             logger.info("%s: already trained", split.fold)
         else:
             start = last_whole_checkpoint(folder) if resume else None
@@ -70,6 +77,29 @@ def pretrain(
             _publish(folder, settings.schedule.epochs)
         finished[split.fold] = final
     return finished
+
+
+def _check_same_run(path: Path, settings: PretrainSettings, split: Split) -> None:
+    """Refuse to take another experiment's encoder for this one's.
+
+    Raises:
+        InputError: naming what differs.
+    """
+    _, card = load_encoder(path)
+    ours = {
+        "data": settings.data.name,
+        "protocol": split.protocol,
+        "fold": split.fold,
+        "size": settings.encoder.size,
+        "patch": settings.encoder.patch,
+        "seed": settings.seed,
+    }
+    different = {k: getattr(card, k) for k, v in ours.items() if getattr(card, k) != v}
+    if different:
+        raise InputError(
+            f"{path}: a finished run of {different}, expected "
+            f"{ {k: ours[k] for k in different} }; choose another --work-dir"
+        )
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:
@@ -170,7 +200,7 @@ def build_runner(
         randomness={"seed": settings.seed},
         default_scope="mmengine",
         log_level="ERROR" if quiet else "INFO",
-        experiment_name=f"{folder.resolve()}",
+        experiment_name=f"{split.fold}_{next(_RUNS)}",
         cfg=Config(dataclasses.asdict(settings)),
     )
 

@@ -72,6 +72,13 @@ class ScheduleSettings:
                 "expected epochs >= 1, batch_size >= 2, checkpoint_interval >= 1; got "
                 f"{self.epochs}, {self.batch_size}, {self.checkpoint_interval}"
             )
+        if self.learning_rate <= 0 or self.weight_decay < 0 or self.clip_grad <= 0:
+            raise ValueError(
+                "expected learning_rate > 0, weight_decay >= 0, clip_grad > 0; got "
+                f"{self.learning_rate}, {self.weight_decay}, {self.clip_grad}"
+            )
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup is a share of the steps in [0, 1), got {self.warmup}")
 
 
 @dataclass(frozen=True)

@@ -131,17 +131,17 @@ def _table(result: TaskResult, metrics: Sequence[str]) -> dict[str, Any]:
 
 
 def _summary(result: TaskResult) -> dict[str, Any] | None:
-    """The deciding metric of the best pre-trained row beside that of the best other row."""
+    """The deciding metric of the pre-trained encoder beside that of its strongest rival.
+
+    Each kind of row is represented by its first, which the task fixed beforehand: the best of
+    several probes would have been chosen on test.
+    """
     metric = result.headline[0]
     known = [row for row in result.rows if not math.isnan(row.metrics.get(metric, math.nan))]
     sign = 1 if higher_is_better(metric) else -1
-    ours, other = (
-        max(rows, key=lambda row: sign * row.metrics[metric], default=None)
-        for rows in (
-            [row for row in known if row.kind == "pretrained"],
-            [row for row in known if row.kind != "pretrained"],
-        )
-    )
+    first = {row.kind: row for row in reversed(known)}
+    ours = first.pop("pretrained", None)
+    other = max(first.values(), key=lambda row: sign * row.metrics[metric], default=None)
     if ours is None or other is None:
         return None
     gain = 100 * (ours.metrics[metric] - other.metrics[metric])

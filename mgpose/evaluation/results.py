@@ -92,7 +92,8 @@ class TaskResult:
         protocol: at least ``name``; ``folds``, ``exceptions`` (group -> reason), ``settings``.
         seed: of the run.
         headline: metrics of the table's columns, the deciding one first.
-        rows: kept pre-trained first, then untrained, classical, trivial.
+        rows: kept pre-trained first, then untrained, classical, trivial; the first row of a kind
+            is the one that summaries compare.
         notes: caveats, printed with the table.
         figures: plots.
         versions: what it was made with.

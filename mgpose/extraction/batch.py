@@ -175,7 +175,10 @@ def _process(job: _Job, progress: Callable[[int], None]) -> Outcome:
             video.path, job.out, video.video_id, method, digest, video.subject, progress
         )
         empty = done.frames - done.frames_with_person
-        note = f"no person in {empty} of {done.frames} frames" if empty else ""
+        notes = [f"no person in {empty} of {done.frames} frames"] if empty else []
+        if done.frames_unyielded:
+            notes.append(f"{done.frames_unyielded} further frames announced but not found")
+        note = "; ".join(notes)
         outcome = Outcome(video.video_id, "extracted", done.frames, done.seconds, note)
     if job.overlay is not None:
         poses = job.out / (video.video_id + SUFFIX)

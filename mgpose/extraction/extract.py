@@ -24,11 +24,19 @@ Float32Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Extracted:
-    """What came of one video: frames, those with a person in them, and seconds by its time."""
+    """What came of one video.
+
+    Args:
+        frames: in the pose file.
+        frames_with_person: those with a person in them.
+        seconds: by the video's time stamps.
+        frames_unyielded: announced by the container and never yielded.
+    """
 
     frames: int
     frames_with_person: int
     seconds: float
+    frames_unyielded: int
 
 
 def extract_video(
@@ -94,7 +102,7 @@ def extract_video(
             )
         )
         seconds = last - first if reader.time_source == "container" else 0.0
-        return Extracted(frames, with_person, seconds)
+        return Extracted(frames, with_person, seconds, reader.frames_unyielded)
 
 
 class FrameExtractor:

@@ -15,10 +15,11 @@ class InputError(ValueError):
 
 
 def run_tool(main: Callable[[], int]) -> NoReturn:
-    """Run a tool's ``main`` and exit; an :class:`InputError` becomes one line and exit code 2."""
+    """Run a tool's ``main`` and exit; bad input and failing disks become one line and code 2."""
     try:
         code = main()
-    except InputError as error:
+    except (InputError, OSError, FloatingPointError) as error:
+        # A full disk, a folder that cannot be written and a diverged training name their cause too.
         print(f"error: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:

@@ -30,18 +30,44 @@ def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
         name: {row.name: dict(row.metrics) for row in fold.rows}
         for name, fold in zip(names, folds, strict=True)
     }
-    clips = {key: sum(f.data[key] for f in folds) for key in ("train_clips", "test_clips")}
-    clips["train_clips"] //= len(folds)
+    figures = tuple(
+        _merge([fold.figures[i] for fold in folds], names[0]) for i in range(len(first.figures))
+    )
+    data = {
+        **first.data,
+        "train_clips": sum(fold.data["train_clips"] for fold in folds) // len(folds),
+        "test_clips": sum(fold.data["test_clips"] for fold in folds),
+        "unit": f"{first.data.get('unit', 'clips')} (train: mean of a fold, test: all folds)",
+    }
+    if "per_class_recall" in data:
+        (confusion,) = [figure for figure in figures if figure.kind == "confusion"]
+        data["per_class_recall"] = recall_of(confusion)
+    pretraining = {
+        name: fold.protocol["pretraining"]
+        for name, fold in zip(names, folds, strict=True)
+        if "pretraining" in fold.protocol
+    }
     return dataclasses.replace(
         first,
-        data={**first.data, **clips, "train_clips_note": "mean over folds"},
-        protocol={**first.protocol, "folds": names, "per_fold": per_fold},
+        data=data,
+        protocol={
+            **first.protocol,
+            "folds": names,
+            "per_fold": per_fold,
+            "pretraining": pretraining,
+        },
         rows=mean_over([fold.rows for fold in folds], medians=first.headline[:1]),
         notes=(*first.notes, f"Mean and standard deviation over {len(folds)} folds."),
-        figures=tuple(
-            _merge([fold.figures[i] for fold in folds], names[0]) for i in range(len(first.figures))
-        ),
+        figures=figures,
     )
+
+
+def recall_of(confusion: Figure) -> dict[str, float]:
+    """Class -> share of its clips that were recognised; NaN for a class without a test clip."""
+    counts = np.asarray(confusion.data["counts"], dtype=float)
+    total = counts.sum(1)
+    recall = np.divide(counts.diagonal(), total, out=np.full(len(total), np.nan), where=total > 0)
+    return dict(zip(confusion.data["names"], recall.tolist(), strict=True))
 
 
 def _merge(figures: Sequence[Figure], first_fold: str) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from tqdm import tqdm
 
 from mgpose.data.folds import Corpus, DataSettings
 from mgpose.engine.checkpoint import CheckpointCard, check_layout, load_encoder
-from mgpose.engine.pretrain import FINAL_CHECKPOINT
+from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir
 from mgpose.evaluation.report import write_report
 from mgpose.evaluation.results import TaskResult, write_results
 from mgpose.models.pose_graph_transformer import PoseGraphTransformer
@@ -91,11 +92,12 @@ def evaluate(
         InputError: for unknown tasks, or a checkpoint of another layout, fold or test video.
     """
     chosen = _chosen(settings.tasks, only)
+    _require_writable(Path(out))
     if settings.threads:
         torch.set_num_threads(settings.threads)
     corpus = Corpus(settings.data)
     splits = corpus.folds()
-    encoders = {split.fold: _encoder(checkpoint, split, corpus, len(splits)) for split in splits}
+    encoders = {split.fold: _encoder(checkpoint, split, corpus) for split in splits}
     found: dict[str, list[TaskResult]] = {name: [] for name in chosen}
     with tqdm(total=len(splits) * len(chosen), unit="task") as progress:
         for split in splits:
@@ -114,6 +116,13 @@ def evaluate(
     return results
 
 
+def _require_writable(out: Path) -> None:
+    """Fail before hours of work rather than after them; nothing is made yet."""
+    nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise InputError(f"{out}: expected a folder that can be written, {nearest} is not one")
+
+
 def _chosen(tasks: TaskSettings, only: Sequence[str]) -> dict[str, Any]:
     given = {f.name: getattr(tasks, f.name) for f in dataclasses.fields(tasks)}
     given = {name: task for name, task in given.items() if task is not None}
@@ -124,21 +133,20 @@ def _chosen(tasks: TaskSettings, only: Sequence[str]) -> dict[str, Any]:
 
 
 def _encoder(
-    checkpoint: str | Path, split: Split, corpus: Corpus, folds: int
+    checkpoint: str | Path, split: Split, corpus: Corpus
 ) -> tuple[PoseGraphTransformer, CheckpointCard]:
     """The encoder for one fold; refused where it has seen a test video."""
     path = Path(checkpoint)
     if path.is_dir():
-        own = path / split.fold / FINAL_CHECKPOINT
-        path = own if folds > 1 or own.is_file() else path / FINAL_CHECKPOINT
+        path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
     encoder, card = load_encoder(path)
     check_layout(card, corpus.skeleton, path)
     clip = dataclasses.asdict(corpus.settings.clip)
-    if dict(card.clip)["frames"] != clip["frames"]:
-        raise InputError(
-            f"{path}: made for clips of {card.clip['frames']} frames, the config has "
-            f"{clip['frames']}"
-        )
+    for name in ("frames", "rate"):
+        if card.clip[name] != clip[name]:
+            raise InputError(
+                f"{path}: made for clips of {name} {card.clip[name]}, the config has {clip[name]}"
+            )
     seen = sorted(set(card.videos) & set(split.test))
     if seen:
         raise InputError(
@@ -156,7 +164,7 @@ def _with_effort(result: TaskResult, effort: str, card: CheckpointCard) -> TaskR
         "videos": len(card.videos),
         "size": card.size,
         "seed": card.seed,
-        "saw_test_videos": False,
+        "test_videos_seen": 0,  # by id; _encoder refuses any other number
     }
     protocol: Mapping[str, Any] = {
         **result.protocol,

@@ -11,7 +11,7 @@ from mgpose.data.synthetic import SyntheticCorpus, write_synthetic
 from mgpose.engine.checkpoint import load_encoder
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, pretrain
 from mgpose.engine.settings import PretrainSettings, load_config, read_settings
-from mgpose.evaluation.results import ResultRow, TaskResult
+from mgpose.evaluation.results import ROW_KINDS, ResultRow, TaskResult
 from mgpose.evaluation.table import format_table, metric_title
 from mgpose.extraction.batch import extract_batch
 from mgpose.extraction.portrait import write_portrait_video
@@ -100,18 +100,19 @@ def _summary(results: dict[str, TaskResult]) -> None:
     for result in results.values():
         metric = result.headline[0]
         rows = [row for row in result.rows if metric in row.metrics]
-        best = {
-            kind: max((r for r in rows if r.kind == kind), key=lambda r: r.metrics[metric])
-            for kind in ("pretrained", "untrained", "classical", "trivial")
-        }
-        numbers = ", ".join(f"{kind} {100 * r.metrics[metric]:.1f}" for kind, r in best.items())
-        print(f"  {result.title}: {metric_title(metric)} {numbers} -> {_verdict(best, metric)}")
+        # The first row of a kind, fixed beforehand: the best of several is chosen on test.
+        first = {row.kind: row for row in reversed(rows)}
+        numbers = ", ".join(
+            f"{first[kind].name} {100 * first[kind].metrics[metric]:.1f}" for kind in ROW_KINDS
+        )
+        print(f"  {result.title}, {metric_title(metric)}: {numbers}")
+        print(f"    -> {_verdict(first, metric)}")
 
 
-def _verdict(best: dict[str, ResultRow], metric: str) -> str:
-    ours = best["pretrained"].metrics
+def _verdict(first: dict[str, ResultRow], metric: str) -> str:
+    ours = first["pretrained"].metrics
     if ours.get("p_value", 0.0) > 0.05:
         return f"not told apart from chance (p = {ours['p_value']:.2f})"
-    others = max(best[kind].metrics[metric] for kind in ("untrained", "trivial"))
+    others = max(first[kind].metrics[metric] for kind in ("untrained", "trivial"))
     above = "above" if ours[metric] > others else "NOT above"
     return f"{above} the untrained encoder and the trivial predictor"

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from mgpose.engine.finetune import FinetuneSettings, finetune_scores
 from mgpose.evaluation.baselines import TrivialPredictor
 from mgpose.evaluation.figures import confusion_figure
-from mgpose.evaluation.metrics import classification_metrics, confusion_counts, per_class_recall
+from mgpose.evaluation.metrics import classification_metrics, confusion_counts
 from mgpose.evaluation.results import ResultRow, TaskResult
 from mgpose.models.pose_graph_transformer import PoseGraphTransformer
+from mgpose.tasks.combine import recall_of
 from mgpose.tasks.task_data import TaskData
 
 
@@ -51,8 +52,7 @@ class RecognitionSupervised:
             if kind == "pretrained":
                 counts = confusion_counts(scores.argmax(1), labels, data.num_classes)
                 figures.append(confusion_figure("Confusion, fine-tuned", counts, data.classes))
-                values = per_class_recall(scores, labels)
-                recall = {c: float(v) for c, v in zip(data.classes, values, strict=True)}
+                recall = recall_of(figures[-1])
         trivial = TrivialPredictor.fit(data.train.labels.numpy(), data.num_classes)
         for name, kind, found in (
             ("PCA + SVM with mirror", "classical", data.pca_svm(seed=self.seed)),

@@ -63,7 +63,7 @@ class Retrieval:
             seed=self.seed,
             headline=("r_at_1", "r_at_5", "r_at_10", "map", "ndcg", "balanced_r_at_1"),
             rows=tuple(rows),
-            notes=("Query: test clips. Gallery: training clips, of other people or cameras.",),
+            notes=("Query: test clips. Gallery: training clips of the same fold.",),
             figures=(precision_figure("Precision among the first k", ranks, curves),),
         )
 
