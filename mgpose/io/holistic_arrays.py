@@ -16,7 +16,15 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.io.imported_pose import ImportedPose, imported_ledger, require_source, sha256_of, slug
+from mgpose.io.imported_pose import (
+    NO_OPTIONS,
+    ImportedPose,
+    ImportOptions,
+    imported_ledger,
+    require_source,
+    sha256_of,
+    slug,
+)
 from mgpose.structures import (
     Annotation,
     FrameFlag,
@@ -37,7 +45,7 @@ _HOLISTIC = skeleton_by_name("mediapipe_543")
 _PARTS_WITHOUT_SCORE = (slice(33, 501), slice(501, 522), slice(522, 543))
 
 
-def read_npz_sets(source: Path) -> Iterator[ImportedPose]:
+def read_npz_sets(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[ImportedPose]:
     """Sequences of an ``.npz`` file, or of all of them in a folder; one file a person or session.
 
     A file holds ``kp (N, T, 203 or 75, 3)``, ``score (N, T, V)``, ``label (N,)`` and ``seq (N,)``,
@@ -137,7 +145,7 @@ def _whole(video: str, sequence: PoseSequence, label: str, groups: dict[str, str
     )
 
 
-def read_frame_folders(source: Path) -> Iterator[ImportedPose]:
+def read_frame_folders(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[ImportedPose]:
     """Sequences of ``<label>/<sequence>/<frame>.npy`` files, optionally below a subject's folder.
 
     A frame holds 1,662 numbers: pose 33 x (x, y, z, visibility), face 468 x 3, left hand 21 x 3,

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from mgpose.io.annotations import ANNOTATIONS_NAME, read_annotations, write_annotations
 from mgpose.io.holistic_arrays import read_frame_folders, read_npz_sets
-from mgpose.io.imported_pose import ImportedPose
+from mgpose.io.imported_pose import NO_OPTIONS, ImportedPose, ImportOptions
 from mgpose.io.nw_ucla import read_nw_ucla
 from mgpose.io.pose_file import SUFFIX, PoseFile, Provenance, write_pose_file
 from mgpose.structures import InputError
@@ -24,11 +24,11 @@ class PoseFormat:
     """A format that can be imported.
 
     Args:
-        read: source path -> sequences.
+        read: source path and the user's options -> sequences.
         estimator: what made the poses, as far as the format tells.
     """
 
-    read: Callable[[Path], Iterator[ImportedPose]]
+    read: Callable[[Path, ImportOptions], Iterator[ImportedPose]]
     estimator: str
 
 
@@ -39,7 +39,12 @@ FORMATS: dict[str, PoseFormat] = {
 }
 
 
-def import_poses(source: str | Path, format: str, out: str | Path) -> int:
+def import_poses(
+    source: str | Path,
+    format: str,
+    out: str | Path,
+    options: ImportOptions = NO_OPTIONS,
+) -> int:
     """Import everything at ``source`` into the store ``out``; a rerun skips what is there whole.
 
     Annotations of videos that the store already holds from other sources are kept.
@@ -48,6 +53,7 @@ def import_poses(source: str | Path, format: str, out: str | Path) -> int:
         source: file or folder in the format.
         format: a key of ``FORMATS``.
         out: folder of the store, made when missing.
+        options: what the format does not say.
 
     Returns:
         Number of sequences at the source, written now or before.
@@ -60,7 +66,7 @@ def import_poses(source: str | Path, format: str, out: str | Path) -> int:
         raise InputError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
     chosen = FORMATS[format]
     return write_store(
-        chosen.read(Path(source)),
+        chosen.read(Path(source), options),
         Path(out),
         estimator=chosen.estimator,
         estimator_version=f"unknown; import {_IMPORT_VERSION}",

@@ -13,6 +13,32 @@ import numpy.typing as npt
 from mgpose.structures import Annotation, FrameFlag, InputError, PoseSequence
 
 
+@dataclass(frozen=True)
+class ImportOptions:
+    """What a user can tell about poses whose format does not say it.
+
+    A reader uses what its format lacks and refuses what contradicts the files.
+
+    Args:
+        fps: frames a second; None where unknown: time then counts frames.
+        frame_size: (width, height) in pixels of the video.
+        labels: a file of labels that lies apart from the poses.
+        skeleton: name of the layout.
+    """
+
+    fps: float | None = None
+    frame_size: tuple[int, int] | None = None
+    labels: Path | None = None
+    skeleton: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise InputError(f"fps: expected frames a second in (0, 1000], found {self.fps}")
+
+
+NO_OPTIONS = ImportOptions()
+
+
 @dataclass(frozen=True, eq=False)
 class ImportedPose:
     """One pose sequence that somebody else extracted, on its way into a store.

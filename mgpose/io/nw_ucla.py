@@ -16,7 +16,13 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from mgpose.io.imported_pose import ImportedPose, imported_ledger, require_source
+from mgpose.io.imported_pose import (
+    NO_OPTIONS,
+    ImportedPose,
+    ImportOptions,
+    imported_ledger,
+    require_source,
+)
 from mgpose.structures import KINECT_20, Annotation, InputError, PoseSequence
 
 # Labels 1 to 10; the file names number the same actions 1 2 3 4 5 6 8 9 11 12.
@@ -36,7 +42,7 @@ _NAME = re.compile(r"(a\d\d_(s\d\d)_e\d\d)_(v\d\d)")
 _MAX_BYTES = 16 * 2**20  # the longest real file has 0.3 MB; more is not a sequence of this set
 
 
-def read_nw_ucla(source: Path) -> Iterator[ImportedPose]:
+def read_nw_ucla(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[ImportedPose]:
     """Sequences of ``all_sqe.zip``, or of a folder of its JSON files, sorted by name.
 
     A file holds ``file_name`` (``a01_s01_e00_v01``), ``skeletons (T, 20, 3)`` in metres, y up and
