@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mgpose.extraction.batch import Outcome, extract_batch, plan_batch
+from mgpose.extraction.estimator_settings import EstimatorSettings
 from mgpose.extraction.extract import FrameExtractor
 from mgpose.extraction.mediapipe_holistic import mediapipe_method, settle_hands
 from mgpose.extraction.roles import Box
@@ -77,6 +78,7 @@ class Fakes:
     """Detector, tracker and estimator that do as they are told."""
 
     skeleton = MEDIAPIPE_543
+    batch = 1
 
     def __init__(self, people, noses):
         self.people, self.noses = list(people), list(noses)
@@ -86,8 +88,12 @@ class Fakes:
         self.looks += 1
         return self.people
 
-    def estimate(self, image, subject):
-        self.subjects.append(subject)
+    def estimate(self, views):
+        found = [self.find(view) for view in views]
+        return np.stack([k for k, _ in found]), np.stack([s for _, s in found])
+
+    def find(self, view):
+        self.subjects.append(view.subject if view.several else None)
         nose = self.noses[len(self.subjects) - 1]
         keypoints = np.full((543, 2), np.nan, np.float32)
         scores = np.zeros(543, np.float32)
@@ -108,7 +114,7 @@ def run_fakes(people, noses, failed=()):
     for i in range(len(noses) + len(failed)):
         lost = i in failed
         flags = FrameFlag.FAILED if lost else FrameFlag.DECODED
-        results.append(extract(VideoFrame(None if lost else image, i / 25, flags)))
+        results += extract([VideoFrame(None if lost else image, i / 25, flags)])
     return fakes, results
 
 
@@ -286,7 +292,7 @@ def test_one_video_twice_is_the_same_poses(tmp_path, write_video, person_images)
     assert (one.subject, two.subject) == ("anna", None)
     assert one.detected[:, :33].all()
     assert one.frame_size == (256, 256)
-    provenance, method = store.header("one").provenance, mediapipe_method()
+    provenance, method = store.header("one").provenance, mediapipe_method(EstimatorSettings())
     assert provenance.estimator == "mediapipe-holistic"
     assert provenance.weights_sha256 == method.weights_sha256
     assert len(provenance.source_sha256) == 64

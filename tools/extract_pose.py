@@ -19,15 +19,14 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="processes at a time (default 1)")
     parser.add_argument("--overlay", type=Path, metavar="DIR", help="write contact sheets here")
     parser.add_argument("--dry-run", action="store_true", help="only say hours and gigabytes")
-    parser.add_argument(
-        "--estimator", default="mediapipe", choices=["mediapipe"], help="what finds the keypoints"
-    )
+    parser.add_argument("--estimator", default="mediapipe", help="what finds the keypoints")
     args = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
 
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from mgpose.extraction.batch import extract_batch, plan_batch
+    from mgpose.extraction.estimator_settings import EstimatorSettings
     from mgpose.extraction.videos import find_videos
 
     videos = find_videos(args.videos, args.manifest)
@@ -36,8 +35,9 @@ def main() -> int:
         return 0
     if args.out is None:
         raise InputError("expected --out STORE, found none")
+    estimator = EstimatorSettings(args.estimator)
     with logging_redirect_tqdm():
-        outcomes = extract_batch(videos, args.out, args.estimator, args.workers, args.overlay)
+        outcomes = extract_batch(videos, args.out, estimator, args.workers, args.overlay)
     counts = Counter(outcome.status for outcome in outcomes)
     print(f"{args.out}: " + ", ".join(f"{n} {status}" for status, n in sorted(counts.items())))
     return 2 if counts["failed"] else 0

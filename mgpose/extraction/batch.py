@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from mgpose.extraction.estimator_settings import EstimatorSettings
 from mgpose.extraction.extract import extract_video
-from mgpose.extraction.mediapipe_holistic import mediapipe_method
+from mgpose.extraction.methods import build_method
 from mgpose.extraction.overlay import write_contact_sheet
 from mgpose.extraction.roles import Method
 from mgpose.extraction.videos import Video
@@ -23,10 +24,10 @@ from mgpose.io.pose_file import PARTIAL_SUFFIX, SUFFIX, PoseFile
 from mgpose.io.video import VideoReader, source_sha256
 from mgpose.structures import InputError
 
-METHODS: dict[str, Callable[[], Method]] = {"mediapipe": mediapipe_method}
 MANIFEST_NAME = "manifest.csv"
 SOURCES_NAME = "sources.csv"
 
+_DEFAULT = EstimatorSettings()
 _STALE_AFTER = 24 * 3600.0  # seconds; another run may be writing what is younger
 _BYTES_PER_FRAME = 3500  # measured: MediaPipe Holistic on the sign videos of Intel
 
@@ -64,7 +65,7 @@ class _Job:
 
     video: Video
     out: Path
-    method: str
+    estimator: EstimatorSettings
     overlay: Path | None
     may_replace: bool
     frames: int
@@ -74,7 +75,7 @@ class _Job:
 def extract_batch(
     videos: Sequence[Video],
     out: Path,
-    method: str = "mediapipe",
+    estimator: EstimatorSettings = _DEFAULT,
     workers: int = 1,
     overlay: Path | None = None,
 ) -> list[Outcome]:
@@ -87,7 +88,7 @@ def extract_batch(
     Args:
         videos: see :func:`mgpose.extraction.videos.find_videos`.
         out: folder of the store, made when absent.
-        method: a key of ``METHODS``.
+        estimator: how poses are found.
         workers: processes at a time.
         overlay: folder for a contact sheet a video, ``<id>.png``; None for none.
 
@@ -97,14 +98,14 @@ def extract_batch(
     Raises:
         InputError: when the store's folder cannot be made or the method cannot run at all.
     """
-    METHODS[method]()  # fails now, not once a video
+    build_method(estimator)  # fails now, not once a video
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{out}: expected a folder for the store, found: {error}") from None
     _sweep(out, videos)
     sources = _read_table(out / SOURCES_NAME)
-    jobs, outcomes = _jobs(videos, out, method, overlay, sources)
+    jobs, outcomes = _jobs(videos, out, estimator, overlay, sources)
     _write_table(
         out / SOURCES_NAME,
         ("id", "path"),
@@ -120,7 +121,7 @@ def extract_batch(
 
 def plan_batch(videos: Sequence[Video]) -> str:
     """What a batch would do, as a line: videos, hours, gigabytes, and how many are unreadable."""
-    jobs, unreadable = _jobs(videos, Path(), "", None, {})
+    jobs, unreadable = _jobs(videos, Path(), _DEFAULT, None, {})
     hours = sum(job.seconds for job in jobs) / 3600
     frames = sum(job.frames for job in jobs)
     return (
@@ -132,7 +133,7 @@ def plan_batch(videos: Sequence[Video]) -> str:
 def _jobs(
     videos: Sequence[Video],
     out: Path,
-    method: str,
+    estimator: EstimatorSettings,
     overlay: Path | None,
     sources: dict[str, tuple[str, ...]],
 ) -> tuple[list[_Job], list[Outcome]]:
@@ -146,7 +147,7 @@ def _jobs(
             outcomes.append(_failed(video, str(error)))
             continue
         same = sources.get(video.video_id) == (str(video.path),)
-        jobs.append(_Job(video, out, method, overlay, same, frames, seconds))
+        jobs.append(_Job(video, out, estimator, overlay, same, frames, seconds))
     return sorted(jobs, key=lambda job: -job.frames), outcomes
 
 
@@ -167,7 +168,7 @@ def _run(jobs: Sequence[_Job], workers: int) -> Iterable[Outcome]:
 
 def _process(job: _Job, progress: Callable[[int], None]) -> Outcome:
     """A worker's part: keep or extract one video, and draw it if asked."""
-    video, method = job.video, METHODS[job.method]()
+    video, method = job.video, build_method(job.estimator)
     digest = source_sha256(video.path)
     outcome = _kept(job, method, digest)
     if outcome is None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.extraction.roles import Box, Detector, Image, Method, PoseEstimator, Tracker
+from mgpose.extraction.roles import Box, Detector, Image, Method, PoseEstimator, Tracker, View
 from mgpose.io.pose_file import PoseFileWriter, Provenance
 from mgpose.io.video import VideoFrame, VideoReader
 from mgpose.structures import FrameFlag, InputError, PoseSequence, Skeleton
@@ -20,6 +21,7 @@ _LOOK_EVERY = 5  # frames; how many people there are changes slowly
 _JUMP = 1.5  # shoulder widths that no nose travels from one frame to the next
 
 Float32Array = npt.NDArray[np.float32]
+Found = tuple[Float32Array, Float32Array, FrameFlag]
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,14 @@ def extract_video(
             writer.append(rows.sequence(estimator.skeleton, reader, subject))
             rows.clear()
 
-        for frame in reader:
-            keypoints, scores, flags = find(frame)
-            rows.append(keypoints, scores, frame.time, flags)
-            first, last = (first if frames else frame.time), frame.time
-            frames += 1
-            progress(1)
-            with_person += not flags & (FrameFlag.FAILED | FrameFlag.NO_PERSON)
-            if len(rows.time) == _BLOCK_FRAMES:
+        for block in _blocks(reader, estimator.batch):
+            for frame, (keypoints, scores, flags) in zip(block, find(block), strict=True):
+                rows.append(keypoints, scores, frame.time, flags)
+                first, last = (first if frames else frame.time), frame.time
+                frames += 1
+                with_person += not flags & (FrameFlag.FAILED | FrameFlag.NO_PERSON)
+            progress(len(block))
+            if len(rows.time) >= _BLOCK_FRAMES:
                 write()
         if rows.time:
             write()
@@ -119,14 +121,21 @@ class FrameExtractor:
         self._several = FrameFlag(0)
         self._anchor: tuple[Float32Array, float] | None = None
 
-    def __call__(self, frame: VideoFrame) -> tuple[Float32Array, Float32Array, FrameFlag]:
-        """Keypoints (V, 2), scores (V,) and the frame's flags."""
-        if frame.image is None:
-            return (*self._nobody(), frame.flags)
-        flags = frame.flags | self._look(frame.image, frame.time)
-        keypoints, scores = self._estimator.estimate(
-            frame.image, self._subject if self._several else None
-        )
+    def __call__(self, frames: Sequence[VideoFrame]) -> list[Found]:
+        """Keypoints (V, 2), scores (V,) and flags of each frame."""
+        views: list[View] = []
+        flags = [frame.flags for frame in frames]
+        for i, frame in enumerate(frames):
+            if frame.image is not None:
+                flags[i] |= self._look(frame.image, frame.time)
+                views.append(View(frame.image, self._subject, bool(self._several)))
+        estimates = zip(*self._estimator.estimate(views), strict=True) if views else iter(())
+        return [
+            (*self._nobody(), flag) if frame.image is None else self._settle(*next(estimates), flag)
+            for frame, flag in zip(frames, flags, strict=True)
+        ]
+
+    def _settle(self, keypoints: Float32Array, scores: Float32Array, flags: FrameFlag) -> Found:
         before, self._anchor = self._anchor, _anchor(keypoints, self._estimator.skeleton)
         if np.isnan(keypoints).all():
             return (*self._nobody(), flags | FrameFlag.NO_PERSON)
@@ -146,6 +155,12 @@ class FrameExtractor:
     def _nobody(self) -> tuple[Float32Array, Float32Array]:
         points = len(self._estimator.skeleton)
         return np.full((points, 2), np.nan, np.float32), np.zeros(points, np.float32)
+
+
+def _blocks(frames: Iterable[VideoFrame], size: int) -> Iterator[list[VideoFrame]]:
+    rest = iter(frames)
+    while block := list(islice(rest, size)):
+        yield block
 
 
 @dataclass

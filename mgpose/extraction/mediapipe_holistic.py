@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mgpose.extraction.estimator_settings import EstimatorSettings
 from mgpose.extraction.mediapipe_faces import MediaPipeFaceDetector
-from mgpose.extraction.roles import Box, Image, Method
+from mgpose.extraction.roles import Box, Image, Method, View
 from mgpose.extraction.tracker import SubjectTracker
 from mgpose.structures import InputError
 from mgpose.structures.sources import MEDIAPIPE_543
@@ -40,12 +42,14 @@ _OWN_WRIST = 0.15
 _OTHER_WRIST = 1.5  # times the distance from the other wrist
 
 
-def mediapipe_method() -> Method:
+def mediapipe_method(settings: EstimatorSettings) -> Method:
     """MediaPipe Holistic with its face detector; nothing of MediaPipe is imported yet.
 
     Raises:
-        InputError: when MediaPipe is not installed or its wheel lacks the models.
+        InputError: when MediaPipe is not installed, its wheel lacks the models, or an option is
+            given that it does not have.
     """
+    settings.refuse("model", "checkpoint", "detector", "device", "batch")
     spec = importlib.util.find_spec("mediapipe")
     if spec is None or spec.origin is None:
         raise InputError(
@@ -75,21 +79,27 @@ class MediaPipeHolistic:
     """
 
     skeleton = MEDIAPIPE_543
+    batch = 1  # Holistic follows its person from frame to frame
 
     def __init__(self) -> None:
         os.environ.setdefault("GLOG_minloglevel", "3")
         self._model = self._start()
 
-    def estimate(self, image: Image, subject: Box | None) -> tuple[Float32Array, Float32Array]:
+    def estimate(self, views: Sequence[View]) -> tuple[Float32Array, Float32Array]:
         """See :class:`mgpose.extraction.roles.PoseEstimator`."""
-        keypoints, scores = self._run(image)
+        found = [settle_hands(*self._find(view)) for view in views]
+        return np.stack([keypoints for keypoints, _ in found]), np.stack([s for _, s in found])
+
+    def _find(self, view: View) -> tuple[Float32Array, Float32Array]:
+        keypoints, scores = self._run(view.image)
+        subject = view.subject if view.several else None
         if subject is not None and not subject.contains(*keypoints[_NOSE]):
             self._model.close()
             self._model = self._start()
-            keypoints, scores = self._run(_only(image, subject))
+            keypoints, scores = self._run(_only(view.image, subject))
             if not subject.contains(*keypoints[_NOSE]):
                 keypoints[:], scores[:] = np.nan, 0
-        return settle_hands(keypoints, scores)
+        return keypoints, scores
 
     def close(self) -> None:
         """See :class:`mgpose.extraction.roles.PoseEstimator`."""

@@ -50,6 +50,21 @@ class Box:
         return shared / (self.area + other.area - shared)
 
 
+@dataclass(frozen=True, eq=False)
+class View:
+    """One frame as an estimator is given it.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        subject: where the subject was last seen, None when nobody was.
+        several: True when other people are seen beside the subject.
+    """
+
+    image: Image
+    subject: Box | None = None
+    several: bool = False
+
+
 class Detector(Protocol):
     """Finds people."""
 
@@ -75,16 +90,23 @@ class Tracker(Protocol):
 
 
 class PoseEstimator(Protocol):
-    """Finds the keypoints of one person, frame after frame of one video."""
+    """Finds the keypoints of one person in the frames of one video, in order.
+
+    Attributes:
+        skeleton: layout of the keypoints.
+        batch: number of frames that it wants at a time.
+    """
 
     skeleton: Skeleton
+    batch: int
 
     def estimate(
-        self, image: Image, subject: Box | None
+        self, views: Sequence[View]
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Keypoints (V, 2) in pixels, NaN where not found, and scores (V,) in [0, 1].
+        """Keypoints (N, V, 2) in pixels, NaN where not found, and scores (N, V) in [0, 1].
 
-        ``subject`` is given when several people are seen: the keypoints must be that person's.
+        Where several people are seen, the keypoints must be the subject's; without one, there are
+        none.
         """
         ...
 
