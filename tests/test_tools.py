@@ -33,7 +33,9 @@ heavy = {"torch", "mediapipe", "cv2", "mmengine", "sklearn", "matplotlib", "torc
 print("heavy:", sorted(heavy & set(sys.modules)))
 """
 TOOLS = (
+    "benchmark",
     "evaluate",
+    "export_poses",
     "extract_pose",
     "import_pose",
     "inspect_store",

@@ -1,8 +1,18 @@
 """Poses that MediaPipe Holistic gave, held as NumPy arrays.
 
 Two formats are read. Both write a part that was not seen as zeros, which becomes NaN here; both
-lack the frame rate, so time counts frames. Of the three coordinates only x and y are kept: z has a
-different origin in the pose, in the face and in each hand.
+lack the frame rate, so time counts frames unless the user tells it. Of the three coordinates only x
+and y are kept: z has a different origin in the pose, in the face and in each hand.
+
+In the one, a frame is a row of numbers, part after part. The length tells the parts:
+
+* 1,662: pose 33 x (x, y, z, visibility), face 468 x 3, left hand 21 x 3, right hand 21 x 3;
+* 1,692: the same with the refined face of 478 points;
+* 258: pose 33 x 4, left hand, right hand;
+* 225: pose 33 x 3, left hand, right hand.
+
+Other lengths are refused: 1,530 (no pose), 1,629 and 126 stand for several orders. The two short
+forms are checked, since any order of three parts has their length: hands must begin at wrists.
 """
 
 from __future__ import annotations
@@ -10,6 +20,8 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -18,9 +30,13 @@ import numpy.typing as npt
 
 from mgpose.io.imported_pose import (
     NO_OPTIONS,
+    FailedImport,
+    Imported,
     ImportedPose,
     ImportOptions,
+    frame_times,
     imported_ledger,
+    read_each,
     require_source,
     sha256_of,
     slug,
@@ -39,13 +55,41 @@ _SET_SKELETONS = {
     75: skeleton_by_name("mediapipe_body_hands_75"),
 }
 _SET_NAME = re.compile(r"(p\d+|session\d+)(?![a-z0-9])")
-_FRAME_NUMBERS = 1662
-_HOLISTIC = skeleton_by_name("mediapipe_543")
-# Keypoints of the three parts besides the pose, which carry no confidence of their own.
-_PARTS_WITHOUT_SCORE = (slice(33, 501), slice(501, 522), slice(522, 543))
 
 
-def read_npz_sets(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[ImportedPose]:
+@dataclass(frozen=True)
+class _Row:
+    """How the numbers of a frame are laid out.
+
+    Args:
+        skeleton: the layout they fill.
+        pose: numbers of a keypoint of the pose; the fourth is its visibility.
+        checked: True where other orders of the parts have the same length.
+    """
+
+    skeleton: Skeleton
+    pose: int
+    checked: bool = False
+
+    @property
+    def parts(self) -> tuple[slice, ...]:
+        """Pose, face where there is one, left hand, right hand."""
+        points = len(self.skeleton)
+        bounds = sorted({0, _POSE, points - 42, points - 21, points})
+        return tuple(slice(a, b) for a, b in pairwise(bounds))
+
+
+_POSE = 33
+_WRISTS, _SHOULDERS = (15, 16), (11, 12)
+_ROWS = {
+    1662: _Row(skeleton_by_name("mediapipe_543"), 4),
+    1692: _Row(skeleton_by_name("mediapipe_553"), 4),
+    258: _Row(skeleton_by_name("mediapipe_body_hands_75"), 4, checked=True),
+    225: _Row(skeleton_by_name("mediapipe_body_hands_75"), 3, checked=True),
+}
+
+
+def read_npz_sets(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[Imported]:
     """Sequences of an ``.npz`` file, or of all of them in a folder; one file a person or session.
 
     A file holds ``kp (N, T, 203 or 75, 3)``, ``score (N, T, V)``, ``label (N,)`` and ``seq (N,)``,
@@ -54,17 +98,21 @@ def read_npz_sets(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator
     so that a split by subject cannot put one unknown signer on both sides.
 
     Raises:
-        InputError: for a missing, damaged or misnamed file, or arrays of other shapes.
+        InputError: for a missing source; a damaged or misnamed file, or one with arrays of other
+            shapes, alone becomes a failed import.
     """
     source = require_source(source)
     files = sorted(source.glob("*.npz")) if source.is_dir() else [source]
     if not files:
         raise InputError(f"{source}: expected .npz files with arrays kp, score, label, seq; none")
     for path in files:
-        yield from _read_npz_set(path)
+        try:
+            yield from _read_npz_set(path, options)
+        except InputError as error:
+            yield FailedImport(str(error))
 
 
-def _read_npz_set(path: Path) -> Iterator[ImportedPose]:
+def _read_npz_set(path: Path, options: ImportOptions) -> Iterator[ImportedPose]:
     name = _SET_NAME.match(path.stem)
     if name is None:
         raise InputError(
@@ -77,9 +125,7 @@ def _read_npz_set(path: Path) -> Iterator[ImportedPose]:
     skeleton = _SET_SKELETONS[keypoints.shape[2]]
     digest = sha256_of(path)
     for kp, score, label, number in zip(keypoints, scores, labels, numbers, strict=True):
-        sequence = _sequence(
-            skeleton, kp, score, np.arange(len(kp), dtype=np.float64), subject=subject
-        )
+        sequence = _sequence(skeleton, kp, score, np.arange(len(kp)), options.fps, subject)
         video = f"{subject}_{slug(str(label))}_{int(number):03d}"
         yield ImportedPose(video, sequence, (_whole(video, sequence, str(label), groups),), digest)
 
@@ -93,7 +139,7 @@ def _load_set(path: Path) -> tuple[npt.NDArray[np.generic], ...]:
             if missing:
                 raise InputError(f"{path}: expected arrays kp, score, label, seq; lacks {missing}")
             kp, score, label, seq = (arrays[k] for k in ("kp", "score", "label", "seq"))
-    except (BadZipFile, zlib.error, OSError, ValueError) as error:
+    except (BadZipFile, zlib.error, OSError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: expected a plain .npz file; {error}") from error
@@ -110,23 +156,27 @@ def _sequence(
     skeleton: Skeleton,
     keypoints: npt.NDArray[np.generic],
     scores: npt.NDArray[np.generic],
-    time: npt.NDArray[np.float64],
+    numbers: npt.NDArray[np.int64],
+    fps: float | None,
     subject: str | None,
     failed: npt.NDArray[np.bool_] | None = None,
 ) -> PoseSequence:
-    """Normalised 2-D poses; score 0 means not seen; ``failed`` (T,) marks frames without a file."""
+    """Normalised 2-D poses of numbered frames; score 0 means not seen; ``failed`` (T,) marks frames
+    without a file.
+    """
     score = np.clip(np.asarray(scores, np.float32), 0, 1)
     xy = np.where((score > 0)[..., None], np.asarray(keypoints, np.float32)[..., :2], np.nan)
     ledger = imported_ledger(score > 0)
     if failed is not None:
         ledger[failed] = FrameFlag.FAILED
+    time, time_source = frame_times(numbers, fps)
     return PoseSequence(
         skeleton=skeleton,
         keypoints=xy.astype(np.float32),
         scores=score,
         time=time,
         unit="normalised",
-        time_source="index",
+        time_source=time_source,
         ledger=ledger,
         subject=subject,
     )
@@ -145,53 +195,76 @@ def _whole(video: str, sequence: PoseSequence, label: str, groups: dict[str, str
     )
 
 
-def read_frame_folders(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[ImportedPose]:
-    """Sequences of ``<label>/<sequence>/<frame>.npy`` files, optionally below a subject's folder.
+def read_frame_folders(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[Imported]:
+    """Sequences of ``<label>/<sequence>/<frame>.npy`` files of one frame each, or of
+    ``<label>/<sequence>.npy`` files of all frames, optionally below a subject's folder.
 
-    A frame holds 1,662 numbers: pose 33 x (x, y, z, visibility), face 468 x 3, left hand 21 x 3,
-    right hand 21 x 3. A number missing between the first and the last frame is a failed frame: NaN,
-    flagged in the ledger, never closed up. Face and hands have score 1 where they were seen.
-    Without subjects' folders the subject is ``"unknown"``, so that no split can tell people apart.
+    A number missing between the first and the last frame's file is a failed frame: NaN, flagged in
+    the ledger, never closed up. The pose's score is its visibility where there is one; all else has
+    score 1 where it was seen. Without subjects' folders the subject is ``"unknown"``, so that no
+    split can tell people apart.
 
     Raises:
-        InputError: for a missing or empty folder, other depths, or a frame of another size.
+        InputError: for a missing or empty folder, or other depths; a bad sequence alone becomes a
+            failed import.
     """
     source = require_source(source)
-    frames: dict[tuple[str, ...], list[Path]] = {}
+    sequences: dict[tuple[str, ...], list[Path]] = {}
+    whole: dict[Path, bool] = {}  # folder -> its files hold a sequence each; the first one tells
     for path in sorted(source.rglob("*.npy")):
-        frames.setdefault(path.relative_to(source).parent.parts, []).append(path)
-    if not frames:
+        if path.parent not in whole:
+            whole[path.parent] = _holds_sequence(path)
+        parts = path.relative_to(source).with_suffix("").parts
+        sequences.setdefault(parts if whole[path.parent] else parts[:-1], []).append(path)
+    if not sequences:
         raise InputError(f"{source}: expected <label>/<sequence>/<frame>.npy files, found none")
-    depths = {len(parts) for parts in frames}
+    depths = {len(parts) for parts in sequences}
     if len(depths) != 1 or not depths <= {2, 3}:
         raise InputError(
-            f"{source}: expected <label>/<sequence>/<frame>.npy, or the same below one folder a "
-            f"subject; found frames {', '.join(map(str, sorted(depths)))} folders deep"
+            f"{source}: expected <label>/<sequence>/<frame>.npy or <label>/<sequence>.npy, or the "
+            "same below one folder a subject; found sequences "
+            f"{', '.join(map(str, sorted(depths)))} names deep"
         )
-    for parts, paths in sorted(frames.items()):
-        yield _read_frame_folder(parts, paths)
+    yield from read_each(sorted(sequences.items()), lambda item: _read_sequence(*item, options))
 
 
-def _read_frame_folder(parts: tuple[str, ...], paths: list[Path]) -> ImportedPose:
+def _holds_sequence(path: Path) -> bool:
+    """True for an array of frames; one frame, and what cannot be read, is False."""
+    try:
+        return bool(np.load(path, mmap_mode="r", allow_pickle=False).ndim == 2)
+    except (OSError, ValueError, EOFError):
+        return False
+
+
+def _read_sequence(
+    parts: tuple[str, ...], paths: list[Path], options: ImportOptions
+) -> ImportedPose:
     *subject, label, number = parts
-    numbered = {_frame_number(path): path for path in paths}
-    first, last = min(numbered), max(numbered)
-    vectors = np.zeros((last - first + 1, _FRAME_NUMBERS), np.float32)
-    for frame, path in numbered.items():
-        vectors[frame - first] = _load_frame(path)
-    missing = np.array([frame not in numbered for frame in range(first, last + 1)])
-    keypoints, scores = split_frames(vectors)
-    sequence = _sequence(
-        _HOLISTIC,
-        keypoints,
-        scores,
-        np.arange(first, last + 1, dtype=np.float64),
-        subject=subject[0] if subject else None,
-        failed=missing,
-    )
+    arrays = [_load_array(path) for path in paths]
+    if arrays[0].ndim == 2:
+        vectors, missing = arrays[0].astype(np.float32), None
+        numbers = np.arange(len(vectors))
+    else:
+        numbered = dict(zip(map(_frame_number, paths), arrays, strict=True))
+        numbers = np.arange(min(numbered), max(numbered) + 1)
+        vectors = np.zeros((len(numbers), len(arrays[0])), np.float32)
+        for frame, array in numbered.items():
+            if array.shape != vectors[0].shape:
+                raise InputError(
+                    f"{paths[0].parent}: expected frames of one length, found {len(vectors[0])} "
+                    f"and {len(array)} numbers"
+                )
+            vectors[frame - numbers[0]] = array
+        missing = ~np.isin(numbers, list(numbered))
+        paths = [path for _, path in sorted(zip(map(_frame_number, paths), paths, strict=True))]
+    row = _ROWS[vectors.shape[1]]
+    keypoints, scores = _split(paths[0], row, vectors)
+    if row.checked:
+        _check_hands(paths[0], keypoints, scores)
+    who = subject[0] if subject else None
+    sequence = _sequence(row.skeleton, keypoints, scores, numbers, options.fps, who, missing)
     video = "_".join(slug(part) for part in (*subject, label, number))
-    digest = sha256_of(*(numbered[frame] for frame in sorted(numbered)))
-    return ImportedPose(video, sequence, (_whole(video, sequence, label, {}),), digest)
+    return ImportedPose(video, sequence, (_whole(video, sequence, label, {}),), sha256_of(*paths))
 
 
 def _frame_number(path: Path) -> int:
@@ -200,32 +273,77 @@ def _frame_number(path: Path) -> int:
     return int(path.stem)
 
 
-def _load_frame(path: Path) -> npt.NDArray[np.generic]:
+def _load_array(path: Path) -> npt.NDArray[np.generic]:
+    """One frame (N,) or several (T, N), where N is a known number."""
     try:
-        frame: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
+        array: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: expected a plain .npy file; {error}") from error
-    if frame.shape != (_FRAME_NUMBERS,) or frame.dtype.kind != "f" or not np.isfinite(frame).all():
+    known = array.ndim in (1, 2) and array.shape[-1] in _ROWS and array.size > 0
+    if not known or array.dtype.kind != "f" or not np.isfinite(array).all():
         raise InputError(
-            f"{path}: expected {_FRAME_NUMBERS} finite numbers, got {frame.dtype} {frame.shape}"
+            f"{path}: expected frames of {', '.join(map(str, _ROWS))} finite numbers, got "
+            f"{array.dtype} {array.shape}"
         )
-    return frame
+    return array
 
 
-def split_frames(
-    vectors: npt.NDArray[np.float32],
+def _split(
+    where: Path, row: _Row, vectors: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """(T, 1662) frames as keypoints (T, 543, 3) and scores (T, 543) in [0, 1].
+    """(T, N) frames as keypoints (T, V, 3) and scores (T, V) in [0, 1].
 
-    The pose's score is its visibility; a part whose numbers are all zero was not seen: score 0.
+    A part whose numbers are all zero was not seen: score 0.
+
+    Raises:
+        InputError: when the visibilities are none.
     """
-    pose = vectors[:, :132].reshape(-1, 33, 4)
-    rest = vectors[:, 132:].reshape(-1, 510, 3)
+    frames, pose_numbers = len(vectors), _POSE * row.pose
+    pose = vectors[:, :pose_numbers].reshape(frames, _POSE, row.pose)
+    rest = vectors[:, pose_numbers:].reshape(frames, -1, 3)
     keypoints = np.concatenate([pose[..., :3], rest], axis=1)
-    scores = np.concatenate([pose[..., 3], np.ones(rest.shape[:2], np.float32)], axis=1)
-    # A seen keypoint may be invisible: keep it apart from an unseen one, whose score is 0.
-    scores[:, :33] = np.clip(scores[:, :33], np.finfo(np.float32).tiny, 1)
-    for part in (slice(0, 33), *_PARTS_WITHOUT_SCORE):
+    scores = np.ones(keypoints.shape[:2], np.float32)
+    if row.pose == 4:
+        if pose[..., 3].min() < 0 or pose[..., 3].max() > 1.001:
+            raise InputError(
+                f"{where}: expected visibilities in 0..1 as every fourth number of the pose, found "
+                f"{pose[..., 3].min():.3g}..{pose[..., 3].max():.3g}; other orders are not read"
+            )
+        # A seen keypoint may be invisible: keep it apart from an unseen one, whose score is 0.
+        scores[:, :_POSE] = np.clip(pose[..., 3], np.finfo(np.float32).tiny, 1)
+    for part in row.parts:
         unseen = (keypoints[:, part] == 0).all((1, 2))
         scores[unseen, part] = 0
     return keypoints, scores
+
+
+def _check_hands(
+    path: Path, keypoints: npt.NDArray[np.float32], scores: npt.NDArray[np.float32]
+) -> None:
+    """Hands must begin near wrists, and not both at the other one, or the order is another.
+
+    The bounds hold for all of 3,712 real sequences, of which 1,537 show both hands; a single hand
+    is now and then taken for the other and proves nothing.
+
+    Raises:
+        InputError: when they do not.
+    """
+    xy = np.where((scores > 0)[..., None], keypoints[..., :2], np.nan)
+    width = _median(np.linalg.norm(xy[:, _SHOULDERS[0]] - xy[:, _SHOULDERS[1]], axis=-1))
+    gaps = []  # of each hand that is seen: to its own and to the other wrist
+    for root, wrists in ((xy[:, -42], _WRISTS), (xy[:, -21], _WRISTS[::-1])):
+        if np.isfinite(root).any():
+            gaps.append([_median(np.linalg.norm(xy[:, w] - root, axis=-1)) for w in wrists])
+    away = any(not min(gap) < width for gap in gaps)
+    swapped = len(gaps) == 2 and all(2 * other < own for own, other in gaps)
+    if away or swapped:
+        raise InputError(
+            f"{path}: expected pose, left hand, right hand; the hands do not begin at their "
+            "wrists, so the parts stand in another order, which is not read"
+        )
+
+
+def _median(values: npt.NDArray[np.float32]) -> float:
+    """Median of what is finite; NaN of nothing."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else np.nan

@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from mgpose.io.annotations import ANNOTATIONS_NAME, read_annotations, write_annotations
+from mgpose.io.dot_pose import read_dot_pose
+from mgpose.io.dwpose_npz import read_dwpose_npz
 from mgpose.io.holistic_arrays import read_frame_folders, read_npz_sets
-from mgpose.io.imported_pose import NO_OPTIONS, ImportedPose, ImportOptions
+from mgpose.io.imigue_labels import annotate_store
+from mgpose.io.imported_pose import (
+    NO_OPTIONS,
+    FailedImport,
+    Imported,
+    ImportOptions,
+    add_annotations,
+    read_subjects,
+)
+from mgpose.io.kinect_text import read_kinect_text
+from mgpose.io.ma52 import read_ma52
+from mgpose.io.miga import read_miga
+from mgpose.io.mmaction_pickle import read_mmaction_pickle
 from mgpose.io.nw_ucla import read_nw_ucla
-from mgpose.io.pose_file import SUFFIX, PoseFile, Provenance, write_pose_file
-from mgpose.structures import InputError
+from mgpose.io.openpose_json import read_openpose_json
+from mgpose.io.pose_file import SUFFIX, PoseFile, Provenance, check_video_id, write_pose_file
+from mgpose.io.smg import read_smg
+from mgpose.io.stgcn_arrays import read_stgcn_arrays
+from mgpose.io.wholebody_json import read_wholebody_json
+from mgpose.structures import Annotation, InputError, PoseSequence
 
 # Raise it when a reader gives other numbers for the same source: stored files are then redone.
 _IMPORT_VERSION = 1
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,11 +46,11 @@ class PoseFormat:
     """A format that can be imported.
 
     Args:
-        read: source path and the user's options -> sequences.
+        read: source path and the user's options -> sequences, of which some may have failed.
         estimator: what made the poses, as far as the format tells.
     """
 
-    read: Callable[[Path, ImportOptions], Iterator[ImportedPose]]
+    read: Callable[[Path, ImportOptions], Iterator[Imported]]
     estimator: str
 
 
@@ -36,6 +58,21 @@ FORMATS: dict[str, PoseFormat] = {
     "mediapipe-npz": PoseFormat(read_npz_sets, "mediapipe-holistic"),
     "mediapipe-1662": PoseFormat(read_frame_folders, "mediapipe-holistic"),
     "nw-ucla": PoseFormat(read_nw_ucla, "kinect-v1"),
+    "kinect-text": PoseFormat(read_kinect_text, "kinect"),
+    "openpose-json": PoseFormat(read_openpose_json, "openpose"),
+    "miga": PoseFormat(read_miga, "openpose"),
+    "smg": PoseFormat(read_smg, "kinect-v2"),
+    "pyskl": PoseFormat(read_mmaction_pickle, "unknown"),
+    "ma52": PoseFormat(read_ma52, "unknown"),
+    "stgcn-npy": PoseFormat(read_stgcn_arrays, "unknown"),
+    "pose-format": PoseFormat(read_dot_pose, "unknown"),
+    "wholebody-json": PoseFormat(read_wholebody_json, "unknown"),
+    "dwpose-npz": PoseFormat(read_dwpose_npz, "dwpose"),
+}
+
+# Labels of poses that a store already holds: source, store and options -> number of videos.
+LABEL_FORMATS: dict[str, Callable[[Path, Path, ImportOptions], int]] = {
+    "imigue": annotate_store,
 }
 
 
@@ -47,11 +84,14 @@ def import_poses(
 ) -> int:
     """Import everything at ``source`` into the store ``out``; a rerun skips what is there whole.
 
-    Annotations of videos that the store already holds from other sources are kept.
+    Annotations that the store already holds are kept, but for those of a video and tier that the
+    source annotates itself. A bad sequence is logged and costs itself only: the error comes when
+    all others are stored.
 
     Args:
         source: file or folder in the format.
-        format: a key of ``FORMATS``.
+        format: a key of ``FORMATS``, or of ``LABEL_FORMATS`` for labels of poses that the store
+            holds.
         out: folder of the store, made when missing.
         options: what the format does not say.
 
@@ -59,22 +99,53 @@ def import_poses(
         Number of sequences at the source, written now or before.
 
     Raises:
-        InputError: for an unknown format, bad files, or an id that the store or the source holds
-            for other poses.
+        InputError: for an unknown format, or when a sequence or the whole source is bad, or the
+            store or the source holds its id for other poses.
     """
+    if format in LABEL_FORMATS:
+        return LABEL_FORMATS[format](Path(source), Path(out), options)
     if format not in FORMATS:
-        raise InputError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
+        raise InputError(
+            f"unknown format {format!r}; known: {', '.join((*FORMATS, *LABEL_FORMATS))}"
+        )
     chosen = FORMATS[format]
+    poses = chosen.read(Path(source), options)
+    if options.subjects is not None:
+        poses = _with_subjects(poses, read_subjects(options.subjects))
     return write_store(
-        chosen.read(Path(source), options),
+        poses,
         Path(out),
         estimator=chosen.estimator,
         estimator_version=f"unknown; import {_IMPORT_VERSION}",
     )
 
 
+def _with_subjects(poses: Iterator[Imported], subjects: Mapping[str, str]) -> Iterator[Imported]:
+    """The sequences, each with the subject of the user's table; none may contradict it."""
+    unused = set(subjects)
+    for pose in poses:
+        if isinstance(pose, FailedImport) or pose.video_id not in subjects:
+            yield pose
+            continue
+        unused.discard(pose.video_id)
+        told, subject = subjects[pose.video_id], pose.sequence.subject
+        if subject not in (None, told):
+            yield FailedImport(
+                f"{pose.video_id}: the subject is {subject!r} by its format and {told!r} by the "
+                "table of subjects; correct the table"
+            )
+            continue
+        yield replace(
+            pose,
+            sequence=pose.sequence.replace(subject=told),
+            annotations=tuple(replace(a, subject=told) for a in pose.annotations),
+        )
+    if unused:
+        logger.warning("subjects of %d videos not used, such as %r", len(unused), min(unused))
+
+
 def write_store(
-    poses: Iterable[ImportedPose],
+    poses: Iterable[Imported],
     out: Path,
     estimator: str,
     estimator_version: str,
@@ -83,7 +154,7 @@ def write_store(
     """Write sequences and their annotations into a store, with a progress bar.
 
     Args:
-        poses: the sequences.
+        poses: the sequences; a failed one is logged.
         out: folder of the store, made when missing.
         estimator: what made the poses, for the provenance of each file.
         estimator_version: its version; a file of another version is written anew.
@@ -93,39 +164,68 @@ def write_store(
         Number of sequences.
 
     Raises:
-        InputError: when two sequences share an id, or the store holds other poses under it.
+        InputError: once the good sequences are stored, when others failed: they could not be read,
+            two share an id, or the store holds other poses under it.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: expected a folder for the store, found a file")
-    annotations = []
-    seen: set[str] = set()
-    for pose in tqdm(poses, desc=f"import to {out.name}", unit="seq", total=total):
-        if pose.video_id in seen:
-            raise InputError(f"two sequences of the source share the id {pose.video_id!r}")
-        seen.add(pose.video_id)
-        out.mkdir(parents=True, exist_ok=True)
-        provenance = Provenance(estimator, estimator_version, source_sha256=pose.source_sha256)
-        if not _is_stored(out / (pose.video_id + SUFFIX), provenance):
-            write_pose_file(out, pose.video_id, pose.sequence, provenance)
-        annotations += pose.annotations
-    table = out / ANNOTATIONS_NAME
-    before = read_annotations(table) if table.exists() else []
-    write_annotations(table, [a for a in before if a.video not in seen] + annotations)
-    return len(seen)
+    stored: dict[str, tuple[Annotation, ...]] = {}
+    errors: list[InputError] = []
+    try:
+        with logging_redirect_tqdm():
+            for pose in tqdm(poses, desc=f"import to {out.name}", unit="seq", total=total):
+                try:
+                    _store(pose, out, stored, estimator, estimator_version)
+                except InputError as error:
+                    logger.error("%s", error)
+                    errors.append(error)
+    finally:  # whatever ends the import, what is stored has its annotations
+        if stored:
+            add_annotations(out, stored)
+    if errors:
+        raise InputError(
+            f"{len(errors)} of {len(stored) + len(errors)} sequences were not imported into {out}; "
+            f"the first: {errors[0]}"
+        )
+    return len(stored)
 
 
-def _is_stored(path: Path, provenance: Provenance) -> bool:
-    """True when the file is whole and was made from the same source by the same version."""
+def _store(
+    pose: Imported,
+    out: Path,
+    stored: dict[str, tuple[Annotation, ...]],
+    estimator: str,
+    estimator_version: str,
+) -> None:
+    """Write one sequence, unless it is there whole, and note its annotations in ``stored``."""
+    if isinstance(pose, FailedImport):
+        raise InputError(pose.error)
+    if pose.video_id in stored:
+        raise InputError(f"two sequences of the source share the id {pose.video_id!r}")
+    out.mkdir(parents=True, exist_ok=True)
+    provenance = Provenance(estimator, estimator_version, source_sha256=pose.source_sha256)
+    path = out / (check_video_id(pose.video_id) + SUFFIX)
+    if not _is_stored(path, pose.sequence, provenance):
+        write_pose_file(out, pose.video_id, pose.sequence, provenance)
+    stored[pose.video_id] = pose.annotations
+
+
+def _is_stored(path: Path, sequence: PoseSequence, provenance: Provenance) -> bool:
+    """True when the file is whole and was made from the same source by the same version.
+
+    What the user told besides, such as the frame rate, must be the same too.
+    """
     if not path.exists():
         return False
     try:
         with PoseFile(path) as file:
             found = file.header.provenance
-            file.read()
+            stored = file.read()
     except InputError:  # damaged: it is written anew
         return False
     if found.source_sha256 != provenance.source_sha256:
         raise InputError(
             f"{path.name} in {path.parent} comes from another source; import into another folder"
         )
-    return found == provenance
+    same = (stored.subject, stored.frame_size) == (sequence.subject, sequence.frame_size)
+    return found == provenance and same and np.array_equal(stored.time, sequence.time)

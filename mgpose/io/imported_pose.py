@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from mgpose.io.annotations import ANNOTATIONS_NAME, read_annotations, write_annotations
 from mgpose.structures import Annotation, FrameFlag, InputError, PoseSequence
+
+Item = TypeVar("Item")
+_MAX_TABLE = 2**28  # bytes of a table of labels or subjects
 
 
 @dataclass(frozen=True)
@@ -24,16 +32,24 @@ class ImportOptions:
         frame_size: (width, height) in pixels of the video.
         labels: a file of labels that lies apart from the poses.
         skeleton: name of the layout.
+        subjects: CSV file with the columns ``video,subject``, for poses whose person is not told.
+        frame_base: number, 0 or 1, that the labels give to the first frame.
     """
 
     fps: float | None = None
     frame_size: tuple[int, int] | None = None
     labels: Path | None = None
     skeleton: str | None = None
+    subjects: Path | None = None
+    frame_base: int | None = None
 
     def __post_init__(self) -> None:
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise InputError(f"fps: expected frames a second in (0, 1000], found {self.fps}")
+        if self.frame_size is not None and min(self.frame_size) < 1:
+            raise InputError(f"frame size: expected width and height, found {self.frame_size}")
+        if self.frame_base not in (None, 0, 1):
+            raise InputError(f"frame base: expected 0 or 1, found {self.frame_base}")
 
 
 NO_OPTIONS = ImportOptions()
@@ -59,6 +75,35 @@ class ImportedPose:
         strangers = sorted({a.video for a in self.annotations} - {self.video_id})
         if strangers:
             raise ValueError(f"annotations of {self.video_id!r} name other videos: {strangers}")
+
+
+@dataclass(frozen=True)
+class FailedImport:
+    """A sequence that could not be read, told in one line; the rest of the source goes on."""
+
+    error: str
+
+
+Imported = ImportedPose | FailedImport
+
+
+def read_each(items: Iterable[Item], read: Callable[[Item], ImportedPose]) -> Iterator[Imported]:
+    """``read`` of every item in turn; bad input costs its own item only."""
+    for item in items:
+        try:
+            imported: Imported = read(item)
+        except InputError as error:
+            imported = FailedImport(str(error))
+        yield imported
+
+
+def frame_times(
+    numbers: npt.NDArray[np.int64], fps: float | None
+) -> tuple[npt.NDArray[np.float64], str]:
+    """(T,) time of numbered frames and its source: seconds at a known rate, else the numbers."""
+    if fps is None:
+        return numbers.astype(np.float64), "index"
+    return numbers / fps, "rate"
 
 
 def slug(text: str) -> str:
@@ -88,6 +133,65 @@ def imported_ledger(detected: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint16]:
     nobody = np.where(detected.any(-1), 0, int(FrameFlag.NO_PERSON))
     ledger: npt.NDArray[np.uint16] = (int(FrameFlag.IMPORTED) | nobody).astype(np.uint16)
     return ledger
+
+
+def add_annotations(store: Path, added: Mapping[str, tuple[Annotation, ...]]) -> None:
+    """Write annotations of some videos, by id, into those of a store.
+
+    They replace what the store holds of the same video and tier; everything else stays.
+    """
+    table = store / ANNOTATIONS_NAME
+    before = read_annotations(table) if table.exists() else []
+    new = [a for annotations in added.values() for a in annotations]
+    tiers = {(a.video, a.tier) for a in new}
+    write_annotations(table, [a for a in before if (a.video, a.tier) not in tiers] + new)
+
+
+def read_subjects(table: Path) -> dict[str, str]:
+    """Video id -> subject, from a CSV file with the columns ``video,subject``.
+
+    Raises:
+        InputError: for a missing file, other columns, an empty field or a video told twice.
+    """
+    subjects: dict[str, str] = {}
+    for line, row in csv_rows(table, ("video", "subject")):
+        video, subject = row["video"].strip(), row["subject"].strip()
+        if not video or not subject or video in subjects:
+            raise InputError(f"{table}, line {line}: expected a video told once and its subject")
+        subjects[video] = subject
+    return subjects
+
+
+def csv_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line numbers and fields by name of a CSV file whose header holds the columns.
+
+    Raises:
+        InputError: for a missing file, another encoding than UTF-8, a header that lacks a column,
+            or a line of another length.
+    """
+    try:
+        if path.stat().st_size > _MAX_TABLE:
+            raise OSError(f"{path.stat().st_size} bytes")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected a CSV file in UTF-8, found: {error}") from None
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        missing = [name for name in columns if name not in header]
+        if missing:
+            raise InputError(
+                f"{path}: expected the columns {','.join(columns)}, found {','.join(header)!r:.200}"
+            )
+        for row in rows:
+            if row and len(row) != len(header):
+                raise InputError(
+                    f"{path}, line {rows.line_num}: expected {len(header)} fields, found {len(row)}"
+                )
+            if row:
+                yield rows.line_num, dict(zip(header, row, strict=True))
+    except csv.Error as error:
+        raise InputError(f"{path}, line {rows.line_num}: {error}") from None
 
 
 def require_source(source: Path) -> Path:

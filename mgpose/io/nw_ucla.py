@@ -11,6 +11,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -18,9 +19,11 @@ import numpy as np
 
 from mgpose.io.imported_pose import (
     NO_OPTIONS,
+    Imported,
     ImportedPose,
     ImportOptions,
     imported_ledger,
+    read_each,
     require_source,
 )
 from mgpose.structures import KINECT_20, Annotation, InputError, PoseSequence
@@ -42,7 +45,7 @@ _NAME = re.compile(r"(a\d\d_(s\d\d)_e\d\d)_(v\d\d)")
 _MAX_BYTES = 16 * 2**20  # the longest real file has 0.3 MB; more is not a sequence of this set
 
 
-def read_nw_ucla(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[ImportedPose]:
+def read_nw_ucla(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[Imported]:
     """Sequences of ``all_sqe.zip``, or of a folder of its JSON files, sorted by name.
 
     A file holds ``file_name`` (``a01_s01_e00_v01``), ``skeletons (T, 20, 3)`` in metres, y up and
@@ -54,12 +57,11 @@ def read_nw_ucla(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[
         InputError: for a source without such files, or a file that breaks the format.
     """
     source = require_source(source)
-    found = False
-    for name, content in _contents(source):
-        found = True
-        yield _read_sequence(name, content)
-    if not found:
+    contents = _contents(source)
+    first = next(contents, None)
+    if first is None:
         raise InputError(f"{source}: expected JSON files a01_s01_e00_v01.json..., found none")
+    yield from read_each(chain([first], contents), lambda item: _read_sequence(*item))
 
 
 def _contents(source: Path) -> Iterator[tuple[str, bytes]]:

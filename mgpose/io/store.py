@@ -32,7 +32,7 @@ class PoseStore(Mapping[str, PoseSequence]):
         folder: the folder; its ids are read once, at construction.
 
     Raises:
-        InputError: when the folder is missing, holds no pose file, or its first one is not ours.
+        InputError: when the folder is missing, holds no pose file, or none that is sound.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -48,7 +48,7 @@ class PoseStore(Mapping[str, PoseSequence]):
                 f"{self.folder}: expected pose files ({SUFFIX}), found none; make a store with "
                 "tools/extract_pose.py or tools/import_pose.py"
             )
-        PoseFile(self._path(self._ids[0])).close()
+        self._require_a_sound_file()
 
     def __getitem__(self, video_id: str) -> PoseSequence:
         return self._open(video_id).read()
@@ -94,6 +94,21 @@ class PoseStore(Mapping[str, PoseSequence]):
         """Close the files that this process holds open; reading opens them again."""
         for file in self._handles.pop(os.getpid(), {}).values():
             file.close()
+
+    def _require_a_sound_file(self) -> None:
+        """A folder of other HDF5 files is refused at once; one damaged file is not the end of all.
+
+        Raises:
+            InputError: of the first file, when none can be opened.
+        """
+        failures = []
+        for video_id in self._ids:
+            try:
+                PoseFile(self._path(video_id)).close()
+                return
+            except InputError as error:
+                failures.append(error)
+        raise failures[0]
 
     def _path(self, video_id: str) -> Path:
         return self.folder / (video_id + SUFFIX)

@@ -1,4 +1,11 @@
-"""From a source layout to a model layout, by the frozen table."""
+"""From one layout to another: to the model layout by the frozen table, else by keypoint name.
+
+A name means the same keypoint in every layout. Two keypoints are derived wherever a target has them
+and whatever the source has there: ``neck`` is the middle of the shoulders, ``mid_hip`` of the hips.
+So layouts with and without a neck of their own give a model the same point, and OpenPose-137 to
+WholeBody-133 and back is exact on the 133 shared keypoints only: neck and mid-hip come back as
+derived, the pupils not at all.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mgpose.structures.coco import COCO_17, DWPOSE_128, HALPE_136, OPENPOSE_18
 from mgpose.structures.layouts import LAYOUT_TABLE, UPPER_BODY_HANDS_FACE, Places
 from mgpose.structures.pose_sequence import PoseSequence
 from mgpose.structures.skeleton import Skeleton
 from mgpose.structures.sources import (
     MEDIAPIPE_543,
+    MEDIAPIPE_553,
     MEDIAPIPE_BODY_HANDS_75,
     MEDIAPIPE_CONTOURS_203,
     OPENPOSE_137,
@@ -52,20 +61,50 @@ def _body_hands_places(places: Places) -> Places:
     return tuple(p if p < 33 else p - 128 for p in places)
 
 
-_TARGET = UPPER_BODY_HANDS_FACE
-LAYOUT_MAPS: dict[tuple[str, str], LayoutMap] = {
-    (source.name, _TARGET.name): LayoutMap(source, _TARGET, places)
-    for source, places in (
-        (WHOLEBODY_133, tuple(r.wholebody_133 for r in LAYOUT_TABLE)),
-        (OPENPOSE_137, tuple(r.openpose_137 for r in LAYOUT_TABLE)),
-        (MEDIAPIPE_543, tuple(r.mediapipe_543 for r in LAYOUT_TABLE)),
-        (MEDIAPIPE_CONTOURS_203, tuple(r.mediapipe_contours_203 for r in LAYOUT_TABLE)),
-        (
-            MEDIAPIPE_BODY_HANDS_75,
-            tuple(_body_hands_places(r.mediapipe_contours_203) for r in LAYOUT_TABLE),
-        ),
-    )
+_DERIVED = {
+    "neck": ("left_shoulder", "right_shoulder"),
+    "mid_hip": ("left_hip", "right_hip"),
 }
+
+
+def _places_by_name(source: Skeleton, target: Skeleton) -> tuple[Places, ...]:
+    place = {name: i for i, name in enumerate(source.keypoints)}
+    names = (_DERIVED.get(name, (name,)) for name in target.keypoints)
+    return tuple(
+        tuple(place[name] for name in group) if place.keys() >= set(group) else ()
+        for group in names
+    )
+
+
+_TARGET = UPPER_BODY_HANDS_FACE
+_MAPS = (
+    *(
+        LayoutMap(source, _TARGET, places)
+        for source, places in (
+            (WHOLEBODY_133, tuple(r.wholebody_133 for r in LAYOUT_TABLE)),
+            (OPENPOSE_137, tuple(r.openpose_137 for r in LAYOUT_TABLE)),
+            (MEDIAPIPE_543, tuple(r.mediapipe_543 for r in LAYOUT_TABLE)),
+            (MEDIAPIPE_CONTOURS_203, tuple(r.mediapipe_contours_203 for r in LAYOUT_TABLE)),
+            (
+                MEDIAPIPE_BODY_HANDS_75,
+                tuple(_body_hands_places(r.mediapipe_contours_203) for r in LAYOUT_TABLE),
+            ),
+        )
+    ),
+    *(
+        LayoutMap(source, target, _places_by_name(source, target))
+        for source, target in (
+            (MEDIAPIPE_553, _TARGET),
+            (COCO_17, _TARGET),
+            (OPENPOSE_18, _TARGET),
+            (DWPOSE_128, _TARGET),
+            (HALPE_136, _TARGET),
+            (OPENPOSE_137, WHOLEBODY_133),
+            (WHOLEBODY_133, OPENPOSE_137),
+        )
+    ),
+)
+LAYOUT_MAPS: dict[tuple[str, str], LayoutMap] = {(m.source.name, m.target.name): m for m in _MAPS}
 
 
 def convert(sequence: PoseSequence, target: Skeleton) -> PoseSequence:

@@ -6,9 +6,18 @@ no model reads have no recorded mirror image; :attr:`Skeleton.unpaired` lists th
 
 from __future__ import annotations
 
+from mgpose.structures.coco import (
+    COCO_17,
+    COCO_KEYPOINTS,
+    DWPOSE_128,
+    HALPE_136,
+    OPENPOSE_18,
+    hand_names,
+    ibug_names,
+)
+from mgpose.structures.kinect import FLORENCE_15, KINECT_25
 from mgpose.structures.layouts import (
     FACE_CONTOUR_VERTICES,
-    HAND_KEYPOINTS,
     KINECT_20,
     LAYOUT_TABLE,
     UPPER_BODY_HANDS_FACE,
@@ -24,10 +33,7 @@ _MEDIAPIPE_POSE = (
     "left_thumb", "right_thumb", "left_hip", "right_hip", "left_knee", "right_knee",
     "left_ankle", "right_ankle", "left_heel", "right_heel", "left_foot_index", "right_foot_index",
 )
-_COCO_BODY = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder",
-    "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip",
-    "left_knee", "right_knee", "left_ankle", "right_ankle",
+_FEET = (
     "left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel",
 )
 _OPENPOSE_BODY = (
@@ -35,31 +41,9 @@ _OPENPOSE_BODY = (
     "left_shoulder", "left_elbow", "left_wrist", "mid_hip",
     "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle",
     "right_eye", "left_eye", "right_ear", "left_ear",
-    "left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel",
+    *_FEET,
 )
-# iBUG-68 numbers that are each other's mirror image; the rest lie on the midline.
-_IBUG_MIRROR = {
-    **{k: 16 - k for k in range(8)},
-    **{k: 43 - k for k in range(17, 22)},
-    31: 35, 32: 34,
-    36: 45, 37: 44, 38: 43, 39: 42, 40: 47, 41: 46,
-    48: 54, 49: 53, 50: 52, 58: 56, 59: 55, 60: 64, 61: 63, 67: 65,
-}
 # fmt: on
-
-
-def _hand(side: str) -> tuple[str, ...]:
-    return tuple(f"{side}_{name}" for name in HAND_KEYPOINTS)
-
-
-def _ibug_names(first: int) -> tuple[str, ...]:
-    """Names of the 68 face points whose block starts at place ``first`` of WholeBody-133."""
-    table = {row.wholebody_133[0] - first: row.name for row in LAYOUT_TABLE if row.part == "face"}
-    names = {k: f"face_{k}" for k in range(68)}
-    for right, left in _IBUG_MIRROR.items():
-        names[right], names[left] = f"right_face_{right}", f"left_face_{right}"
-    names.update(table)
-    return tuple(names[k] for k in range(68))
 
 
 def _mesh_name(vertex: int) -> str:
@@ -75,29 +59,40 @@ def _source(name: str, keypoints: tuple[str, ...]) -> Skeleton:
 
 
 WHOLEBODY_133 = _source(
-    "wholebody_133", (*_COCO_BODY, *_ibug_names(23), *_hand("left"), *_hand("right"))
+    "wholebody_133",
+    (*COCO_KEYPOINTS, *_FEET, *ibug_names(), *hand_names("left"), *hand_names("right")),
 )
 OPENPOSE_137 = _source(
     "openpose_137",
     (
         *_OPENPOSE_BODY,
-        *_ibug_names(23),
+        *ibug_names(),
         "right_pupil",
         "left_pupil",
-        *_hand("left"),
-        *_hand("right"),
+        *hand_names("left"),
+        *hand_names("right"),
     ),
 )
 MEDIAPIPE_543 = _source(
     "mediapipe_543",
-    (*_MEDIAPIPE_POSE, *map(_mesh_name, range(468)), *_hand("left"), *_hand("right")),
+    (*_MEDIAPIPE_POSE, *map(_mesh_name, range(468)), *hand_names("left"), *hand_names("right")),
+)
+# The refined face mesh: ten iris points more, the subject's right iris first.
+MEDIAPIPE_553 = _source(
+    "mediapipe_553",
+    (*_MEDIAPIPE_POSE, *map(_mesh_name, range(478)), *hand_names("left"), *hand_names("right")),
 )
 MEDIAPIPE_CONTOURS_203 = _source(
     "mediapipe_contours_203",
-    (*_MEDIAPIPE_POSE, *map(_mesh_name, FACE_CONTOUR_VERTICES), *_hand("left"), *_hand("right")),
+    (
+        *_MEDIAPIPE_POSE,
+        *map(_mesh_name, FACE_CONTOUR_VERTICES),
+        *hand_names("left"),
+        *hand_names("right"),
+    ),
 )
 MEDIAPIPE_BODY_HANDS_75 = _source(
-    "mediapipe_body_hands_75", (*_MEDIAPIPE_POSE, *_hand("left"), *_hand("right"))
+    "mediapipe_body_hands_75", (*_MEDIAPIPE_POSE, *hand_names("left"), *hand_names("right"))
 )
 
 SKELETONS: dict[str, Skeleton] = {
@@ -105,11 +100,18 @@ SKELETONS: dict[str, Skeleton] = {
     for skeleton in (
         UPPER_BODY_HANDS_FACE,
         KINECT_20,
+        KINECT_25,
+        FLORENCE_15,
         WHOLEBODY_133,
         OPENPOSE_137,
         MEDIAPIPE_543,
+        MEDIAPIPE_553,
         MEDIAPIPE_CONTOURS_203,
         MEDIAPIPE_BODY_HANDS_75,
+        COCO_17,
+        OPENPOSE_18,
+        DWPOSE_128,
+        HALPE_136,
     )
 }
 
