@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,11 +19,14 @@ from mgpose.data.clips import (
     sliding_spans,
 )
 from mgpose.data.protocols import Protocol, inner_split, protocol_by_name
+from mgpose.data.quality_include import Inclusion, read_include
 from mgpose.io.annotations import ANNOTATIONS_NAME, read_annotations
 from mgpose.io.store import PoseStore
 from mgpose.structures import Annotation, InputError, Skeleton, Split, skeleton_by_name
 
 UNLABELLED = "unlabelled"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class DataSettings:
         tuning: hold one group out inside train and use it as test, so that settings can be chosen
             without touching the test part.
         synthetic: True for generated data; every report says so.
+        include: an include list (``mgpose.data.quality_include``): only its videos are read; ""
+            for all of the store. Where it leaves out test videos, the test is another one.
     """
 
     name: str
@@ -50,6 +56,7 @@ class DataSettings:
     fold: str = ""
     tuning: bool = False
     synthetic: bool = False
+    include: str = ""
 
 
 class Corpus:
@@ -58,8 +65,12 @@ class Corpus:
     Args:
         settings: what to open.
 
+    Attributes:
+        videos: ids that are read, sorted.
+        excluded: the store's other videos, with the include list's reasons.
+
     Raises:
-        InputError: for a missing store, annotations, protocol, skeleton or fold.
+        InputError: for a missing store, annotations, protocol, skeleton, fold or include list.
     """
 
     def __init__(self, settings: DataSettings) -> None:
@@ -72,9 +83,26 @@ class Corpus:
         except ValueError as error:
             raise InputError(str(error)) from error
         self.store = PoseStore(settings.store)
+        included = self._included()
+        self.videos, self.excluded = included.videos, included.excluded
         self.annotations: list[Annotation] = []
         if self.protocol is not None:
-            self.annotations = read_annotations(Path(settings.store) / ANNOTATIONS_NAME)
+            annotations = read_annotations(Path(settings.store) / ANNOTATIONS_NAME)
+            self.annotations = [a for a in annotations if a.video not in self.excluded]
+
+    def _included(self) -> Inclusion:
+        if not self.settings.include:
+            return Inclusion(tuple(self.store), {})
+        included = read_include(Path(self.settings.include), self.store, self.store.folder)
+        if included.excluded:
+            logger.warning(
+                "%s: %d of %d videos left out by %s",
+                self.settings.name,
+                len(included.excluded),
+                len(self.store),
+                self.settings.include,
+            )
+        return included
 
     @property
     def several_folds(self) -> bool:
@@ -85,7 +113,7 @@ class Corpus:
         """The folds to run, after ``fold`` and ``tuning``."""
         # Emotion labels are read by the emotion runner; the split is one of videos, for all tiers.
         if self.protocol is None:
-            return [Split(UNLABELLED, "only", train=tuple(self.store))]
+            return [Split(UNLABELLED, "only", train=self.videos)]
         splits = self.protocol.folds(self.annotations)
         if self.settings.fold:
             known = [split.fold for split in splits]
@@ -118,7 +146,7 @@ class Corpus:
 
     @cached_property
     def _unlabelled(self) -> ClipDataset:
-        spans = sliding_spans(self.store, self.store, self.settings.clip)
+        spans = sliding_spans(self.store, self.videos, self.settings.clip)
         return load_clips(self.store, spans, self.skeleton, self.settings.clip)
 
     def labelled(self, videos: Iterable[str]) -> ClipDataset:
@@ -134,11 +162,11 @@ class Corpus:
         return _of_videos(self._unlabelled, videos)
 
     def unannotated(self, split: Split | None = None) -> tuple[str, ...]:
-        """Videos of the store without any annotation: no task tests on them.
+        """Videos that are read and have no annotation: no task tests on them.
 
         With a split, less those of the people whom it tests, unless its protocol shares people.
         """
-        videos = sorted(set(self.store) - {a.video for a in self.annotations})
+        videos = sorted(set(self.videos) - {a.video for a in self.annotations})
         if split is None or "subject" in split.exceptions:
             return tuple(videos)
         subject = self.subjects()

@@ -79,6 +79,7 @@ def _section(name: str, result: TaskResult) -> dict[str, Any]:
             str(
                 data.get("unit", "clips")
             ): f"{_count(data['train_clips'])} train, {_count(data['test_clips'])} test",
+            **({"videos left out": _count(n)} if (n := data.get("excluded_videos")) else {}),
             "classes": str(len(data["classes"])),
             "protocol": protocol["name"],
             **({"folds": _listing(protocol["folds"])} if protocol.get("folds") else {}),

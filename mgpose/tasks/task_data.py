@@ -86,6 +86,7 @@ class TaskData:
             "classes": list(self.classes),
             "train_clips": len(self.train.spans),
             "test_clips": len(self.test.spans),
+            "excluded_videos": len(self.corpus.excluded),
         }
 
     def describe_protocol(self, settings: Mapping[str, Any]) -> dict[str, Any]:
