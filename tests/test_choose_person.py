@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mgpose.io.choose_person import choose_person
+from mgpose.io.importers.choose_person import choose_person
 from mgpose.structures import FrameFlag
 
 FRAMES, POINTS = 80, 17

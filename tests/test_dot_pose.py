@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from mgpose.io.dot_pose import read_dot_pose
-from mgpose.io.imported_pose import FailedImport, ImportOptions
+from mgpose.io.importers.dot_pose import read_dot_pose
+from mgpose.io.importers.imported_pose import FailedImport, ImportOptions
 from mgpose.structures import (
     SKELETONS,
     UPPER_BODY_HANDS_FACE,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mgpose.io.dwpose_npz import read_dwpose_npz
-from mgpose.io.imported_pose import FailedImport, ImportOptions
+from mgpose.io.importers.dwpose_npz import read_dwpose_npz
+from mgpose.io.importers.imported_pose import FailedImport, ImportOptions
 from mgpose.structures import SKELETONS, UPPER_BODY_HANDS_FACE, InputError, convert, mirror
 
 SIZE = (640, 480)  # width, height

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mgpose.io import PoseStore, Provenance, write_annotations, write_pose_file
-from mgpose.io.export_poses import export_store
+from mgpose.io.exporters.export_poses import export_store
 from mgpose.structures import SKELETONS, Annotation, FrameFlag, InputError, PoseSequence, Skeleton
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mgpose.io import PoseStore, Provenance, write_annotations, write_pose_file
-from mgpose.io.export_poses import FORMATS, POSES_FOLDER, export_store
-from mgpose.io.exported_pose import ExportedPose, drawn_edges, keypoint_parts
+from mgpose.io.exporters.export_poses import FORMATS, POSES_FOLDER, export_store
+from mgpose.io.exporters.exported_pose import ExportedPose, drawn_edges, keypoint_parts
 from mgpose.structures import (
     SKELETONS,
     UPPER_BODY_HANDS_FACE,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mgpose.io.holistic_arrays import read_frame_folders, read_npz_sets
-from mgpose.io.imported_pose import FailedImport, ImportOptions
+from mgpose.io.importers.holistic_arrays import read_frame_folders, read_npz_sets
+from mgpose.io.importers.imported_pose import FailedImport, ImportOptions
 from mgpose.structures import UPPER_BODY_HANDS_FACE, FrameFlag, InputError, convert
 
 LENGTHS = {1662: (4, 468), 1692: (4, 478), 258: (4, 0), 225: (3, 0)}

@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 
 from mgpose.io import PoseStore, read_annotations, write_annotations
-from mgpose.io.import_pose import FORMATS, LABEL_FORMATS, PoseFormat, import_poses, write_store
-from mgpose.io.imported_pose import (
+from mgpose.io.importers.import_pose import (
+    FORMATS,
+    LABEL_FORMATS,
+    PoseFormat,
+    import_poses,
+    write_store,
+)
+from mgpose.io.importers.imported_pose import (
     FailedImport,
     ImportedPose,
     ImportOptions,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from mgpose.io import PoseStore, read_annotations, write_annotations
-from mgpose.io.import_pose import import_poses
-from mgpose.io.imported_pose import FailedImport, ImportOptions
-from mgpose.io.miga import read_miga
+from mgpose.io.importers.import_pose import import_poses
+from mgpose.io.importers.imported_pose import FailedImport, ImportOptions
+from mgpose.io.importers.miga import read_miga
 from mgpose.io.pose_file import Provenance, write_pose_file
 from mgpose.structures import (
     UPPER_BODY_HANDS_FACE,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from mgpose.io import PoseStore
-from mgpose.io.import_pose import import_poses
-from mgpose.io.imported_pose import FailedImport, ImportOptions
-from mgpose.io.kinect_text import read_kinect_text
-from mgpose.io.smg import read_smg
+from mgpose.io.importers.import_pose import import_poses
+from mgpose.io.importers.imported_pose import FailedImport, ImportOptions
+from mgpose.io.importers.kinect_text import read_kinect_text
+from mgpose.io.importers.smg import read_smg
 from mgpose.structures import KINECT_20, FrameFlag, InputError, mirror
 from mgpose.structures.canonical import canonicalise
 from mgpose.structures.kinect import FLORENCE_15, KINECT_25

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mgpose.io import PoseStore
-from mgpose.io.import_pose import import_poses
-from mgpose.io.imported_pose import FailedImport, ImportedPose, ImportOptions
-from mgpose.io.openpose_json import read_openpose_json
+from mgpose.io.importers.import_pose import import_poses
+from mgpose.io.importers.imported_pose import FailedImport, ImportedPose, ImportOptions
+from mgpose.io.importers.openpose_json import read_openpose_json
 from mgpose.structures import UPPER_BODY_HANDS_FACE, FrameFlag, InputError, convert, mirror
 
 KEYS = {

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mgpose.io import PoseStore, read_annotations
-from mgpose.io.holistic_arrays import read_frame_folders, read_npz_sets
-from mgpose.io.import_pose import FORMATS, import_poses
-from mgpose.io.nw_ucla import ACTIONS, read_nw_ucla
+from mgpose.io.importers.holistic_arrays import read_frame_folders, read_npz_sets
+from mgpose.io.importers.import_pose import FORMATS, import_poses
+from mgpose.io.importers.nw_ucla import ACTIONS, read_nw_ucla
 from mgpose.structures import UPPER_BODY_HANDS_FACE, FrameFlag, InputError, convert
 
 LEFT_HAND_203 = slice(161, 182)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mgpose.io import PoseStore
-from mgpose.io.holistic_arrays import read_npz_sets
+from mgpose.io.importers.holistic_arrays import read_npz_sets
 from mgpose.structures import (
     SKELETONS,
     UPPER_BODY_HANDS_FACE,

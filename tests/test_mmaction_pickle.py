@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mgpose.io import PoseStore, read_annotations
-from mgpose.io.import_pose import import_poses
-from mgpose.io.imported_pose import FailedImport, ImportOptions
-from mgpose.io.ma52 import MICRO_ACTIONS, body_part, read_ma52
-from mgpose.io.mmaction_pickle import read_mmaction_pickle
+from mgpose.io.importers.import_pose import import_poses
+from mgpose.io.importers.imported_pose import FailedImport, ImportOptions
+from mgpose.io.importers.ma52 import MICRO_ACTIONS, body_part, read_ma52
+from mgpose.io.importers.mmaction_pickle import read_mmaction_pickle
 from mgpose.structures import (
     SKELETONS,
     UPPER_BODY_HANDS_FACE,

@@ -1,7 +1,7 @@
 import pytest
 
 from mgpose.data.protocols import inner_split, leave_one_group_out, protocol_by_name
-from mgpose.io.import_pose import FORMATS
+from mgpose.io.importers.import_pose import FORMATS
 from mgpose.structures import Annotation, InputError
 
 PEOPLE = ("p01", "p02", "p03", "p04", "p05", "p06", "p07", "p08", "p09", "p10")

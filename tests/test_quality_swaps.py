@@ -4,7 +4,7 @@ import pytest
 from mgpose.data.left_right_swaps import keep_and_exchange, limb_pairs, swaps
 from mgpose.data.quality import measure_video
 from mgpose.io import PoseStore
-from mgpose.io.import_pose import import_poses
+from mgpose.io.importers.import_pose import import_poses
 from mgpose.structures import KINECT_20, UPPER_BODY_HANDS_FACE, Skeleton, convert
 
 LAYOUT = UPPER_BODY_HANDS_FACE

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from mgpose.io.restricted_pickle import load_pickle
+from mgpose.io.importers.restricted_pickle import load_pickle
 from mgpose.structures import InputError
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
@@ -343,7 +343,7 @@ def test_the_reader_imports_nothing_that_a_pickle_names(tmp_path):
     path.write_bytes(b"cantigravity\nfly\n(tR.")
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from mgpose.io.restricted_pickle import load_pickle\n"
+        "from mgpose.io.importers.restricted_pickle import load_pickle\n"
         f"try:\n    load_pickle(Path({str(path)!r}))\n"
         "except ValueError:\n    print('antigravity' in sys.modules)\n"
     )

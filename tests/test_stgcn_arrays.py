@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
-from mgpose.io.import_pose import import_poses
-from mgpose.io.imported_pose import FailedImport, ImportOptions
-from mgpose.io.stgcn_arrays import read_stgcn_arrays
+from mgpose.io.importers.import_pose import import_poses
+from mgpose.io.importers.imported_pose import FailedImport, ImportOptions
+from mgpose.io.importers.stgcn_arrays import read_stgcn_arrays
 from mgpose.structures import SKELETONS, FrameFlag, InputError, mirror
 
 LENGTHS = (7, 4, 12)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mgpose.io import PoseStore
-from mgpose.io.import_pose import import_poses
-from mgpose.io.imported_pose import FailedImport, ImportOptions
-from mgpose.io.wholebody_json import read_wholebody_json
+from mgpose.io.importers.import_pose import import_poses
+from mgpose.io.importers.imported_pose import FailedImport, ImportOptions
+from mgpose.io.importers.wholebody_json import read_wholebody_json
 from mgpose.structures import (
     SKELETONS,
     UPPER_BODY_HANDS_FACE,

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from mgpose.io.export_poses import FORMATS, export_store
+from mgpose.io.exporters.export_poses import FORMATS, export_store
 from mgpose.structures import run_tool
 
 

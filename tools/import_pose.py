@@ -4,8 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from mgpose.io.import_pose import FORMATS, LABEL_FORMATS, import_poses
-from mgpose.io.imported_pose import ImportOptions
+from mgpose.io.importers.import_pose import FORMATS, LABEL_FORMATS, import_poses
+from mgpose.io.importers.imported_pose import ImportOptions
 from mgpose.structures import run_tool
 
 

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from mgpose.data.synthetic_body import Floats
 from mgpose.data.synthetic_gestures import GESTURES
 from mgpose.data.synthetic_motion import FPS, Event, perform, sample_style, timetable
-from mgpose.io.import_pose import write_store
-from mgpose.io.imported_pose import ImportedPose
+from mgpose.io.importers.import_pose import write_store
+from mgpose.io.importers.imported_pose import ImportedPose
 from mgpose.structures import UPPER_BODY_HANDS_FACE, Annotation, InputError, PoseSequence
 
 FRAME_SIZE = (1280, 720)

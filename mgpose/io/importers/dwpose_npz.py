@@ -16,8 +16,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from mgpose.io.given_people import Array, agreed_size, subject_sequence
-from mgpose.io.imported_pose import (
+from mgpose.io.importers.given_people import Array, agreed_size, subject_sequence
+from mgpose.io.importers.imported_pose import (
     NO_OPTIONS,
     Imported,
     ImportedPose,

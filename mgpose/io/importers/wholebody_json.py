@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.io.given_people import (
+from mgpose.io.importers.given_people import (
     IMAGE_LAYOUTS,
     agreed_size,
     digest_of,
@@ -40,7 +40,7 @@ from mgpose.io.given_people import (
     subject_sequence,
     without_origin,
 )
-from mgpose.io.imported_pose import (
+from mgpose.io.importers.imported_pose import (
     NO_OPTIONS,
     FailedImport,
     Imported,

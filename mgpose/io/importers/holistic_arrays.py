@@ -28,7 +28,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.io.imported_pose import (
+from mgpose.io.importers.imported_pose import (
     NO_OPTIONS,
     FailedImport,
     Imported,

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.io.given_people import subject_sequence, without_origin
-from mgpose.io.imported_pose import (
+from mgpose.io.importers.given_people import subject_sequence, without_origin
+from mgpose.io.importers.imported_pose import (
     NO_OPTIONS,
     Imported,
     ImportedPose,

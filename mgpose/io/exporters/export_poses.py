@@ -28,11 +28,11 @@ from tqdm import tqdm
 
 from mgpose.io.annotations import ANNOTATIONS_NAME, read_annotations
 from mgpose.io.atomic import publish
-from mgpose.io.export_netcdf import write_netcdf
-from mgpose.io.export_nwb import write_nwb
-from mgpose.io.export_pose_format import write_pose_format
-from mgpose.io.export_tables import time_unit, write_csv, write_csv_gz, write_parquet, write_rows
-from mgpose.io.exported_pose import ExportedPose
+from mgpose.io.exporters.dot_pose import write_pose_format
+from mgpose.io.exporters.exported_pose import ExportedPose
+from mgpose.io.exporters.netcdf import write_netcdf
+from mgpose.io.exporters.nwb import write_nwb
+from mgpose.io.exporters.tables import time_unit, write_csv, write_csv_gz, write_parquet, write_rows
 from mgpose.io.pose_file import SUFFIX
 from mgpose.io.store import PoseStore
 from mgpose.structures import Annotation, InputError, Skeleton, skeleton_by_name

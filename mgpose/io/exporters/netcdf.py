@@ -19,7 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mgpose.io.exported_pose import BLOCK_FRAMES, MOST_RATE_ERROR, ExportedPose
+from mgpose.io.exporters.exported_pose import BLOCK_FRAMES, MOST_RATE_ERROR, ExportedPose
 from mgpose.structures import FrameFlag
 
 _DIMENSIONS = ("time", "space", "keypoints", "individuals")

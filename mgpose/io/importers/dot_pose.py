@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.io.given_people import agreed_fps, agreed_size, subject_sequence
-from mgpose.io.imported_pose import (
+from mgpose.io.importers.given_people import agreed_fps, agreed_size, subject_sequence
+from mgpose.io.importers.imported_pose import (
     NO_OPTIONS,
     Imported,
     ImportedPose,
@@ -55,7 +55,7 @@ def read_dot_pose(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator
     """Sequences of one ``.pose`` file, or of all of them below a folder.
 
     The id is the path below ``source``; time runs by the header's frame rate. Of several people
-    the subject is followed, see :func:`~mgpose.io.choose_person.choose_person`.
+    the subject is followed, see :func:`~mgpose.io.importers.choose_person.choose_person`.
 
     Raises:
         InputError: for a source without such files, or without the library; a bad file alone

@@ -21,7 +21,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mgpose.io.exported_pose import BLOCK_FRAMES, ExportedPose, drawn_edges
+from mgpose.io.exporters.exported_pose import BLOCK_FRAMES, ExportedPose, drawn_edges
 from mgpose.structures import Annotation, FrameFlag, InputError
 
 _UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=timezone.utc)

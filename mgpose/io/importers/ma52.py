@@ -2,7 +2,8 @@
 
 The labels lie in lists, ``train_list_videos.txt``, ``val_list_videos.txt`` and so on, with a line
 ``0003_01_0001.mp4 9`` a clip (or the same as CSV); the poses in pickles as
-:mod:`mgpose.io.mmaction_pickle` reads them. Each clip gets two labels: the micro-action in the tier
+:mod:`mgpose.io.importers.mmaction_pickle` reads them.
+Each clip gets two labels: the micro-action in the tier
 ``gesture`` and its body part in the tier ``body_part``.
 
 Reference: Guo et al., Benchmarking micro-action recognition, IEEE TCSVT 34(7), 2024, and the lists
@@ -16,9 +17,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mgpose.io.given_people import whole_clip
-from mgpose.io.imported_pose import NO_OPTIONS, Imported, ImportedPose, ImportOptions, read_each
-from mgpose.io.mmaction_pickle import Clip, clip_sequence, clips, pickles
+from mgpose.io.importers.given_people import whole_clip
+from mgpose.io.importers.imported_pose import (
+    NO_OPTIONS,
+    Imported,
+    ImportedPose,
+    ImportOptions,
+    read_each,
+)
+from mgpose.io.importers.mmaction_pickle import Clip, clip_sequence, clips, pickles
 from mgpose.structures import InputError
 
 MICRO_ACTIONS = (

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.io.given_people import subject_sequence
-from mgpose.io.imigue_labels import with_labels
-from mgpose.io.imported_pose import (
+from mgpose.io.importers.given_people import subject_sequence
+from mgpose.io.importers.imigue_labels import with_labels
+from mgpose.io.importers.imported_pose import (
     NO_OPTIONS,
     Imported,
     ImportedPose,
@@ -54,8 +54,8 @@ def read_openpose_json(source: Path, options: ImportOptions = NO_OPTIONS) -> Ite
     The id is the video's name, after the folders above it inside ``source`` unless the last folder
     bears the same name: ``0001/0001_000000000000_keypoints.json`` is ``0001``. Frame k is row k of
     the sequence: numbers without a file are failed frames, from 0 on, never closed up. One person
-    is followed, see :func:`~mgpose.io.choose_person.choose_person`. Hands and face that OpenPose
-    was not asked for are missing keypoints. ``options``: ``fps``, ``frame_size``, and ``labels``
+    is followed, see :func:`~mgpose.io.importers.choose_person.choose_person`. Hands and face
+    that OpenPose was not asked for are missing keypoints. ``options``: ``fps``, ``frame_size``, and ``labels``
     in the format of iMiGUE.
 
     Raises:

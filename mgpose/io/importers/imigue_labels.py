@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.io.imported_pose import (
+from mgpose.io.importers.imported_pose import (
     FailedImport,
     Imported,
     ImportedPose,

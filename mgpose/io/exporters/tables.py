@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgpose.io.atomic import publish, write_text
-from mgpose.io.exported_pose import ExportedPose, flag_names, keypoint_parts
+from mgpose.io.exporters.exported_pose import ExportedPose, flag_names, keypoint_parts
 from mgpose.structures import PoseSequence
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import numpy as np
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from mgpose.io.dot_pose import read_dot_pose
-from mgpose.io.dwpose_npz import read_dwpose_npz
-from mgpose.io.holistic_arrays import read_frame_folders, read_npz_sets
-from mgpose.io.imigue_labels import annotate_store
-from mgpose.io.imported_pose import (
+from mgpose.io.importers.dot_pose import read_dot_pose
+from mgpose.io.importers.dwpose_npz import read_dwpose_npz
+from mgpose.io.importers.holistic_arrays import read_frame_folders, read_npz_sets
+from mgpose.io.importers.imigue_labels import annotate_store
+from mgpose.io.importers.imported_pose import (
     NO_OPTIONS,
     FailedImport,
     Imported,
@@ -23,16 +23,16 @@ from mgpose.io.imported_pose import (
     add_annotations,
     read_subjects,
 )
-from mgpose.io.kinect_text import read_kinect_text
-from mgpose.io.ma52 import read_ma52
-from mgpose.io.miga import read_miga
-from mgpose.io.mmaction_pickle import read_mmaction_pickle
-from mgpose.io.nw_ucla import read_nw_ucla
-from mgpose.io.openpose_json import read_openpose_json
+from mgpose.io.importers.kinect_text import read_kinect_text
+from mgpose.io.importers.ma52 import read_ma52
+from mgpose.io.importers.miga import read_miga
+from mgpose.io.importers.mmaction_pickle import read_mmaction_pickle
+from mgpose.io.importers.nw_ucla import read_nw_ucla
+from mgpose.io.importers.openpose_json import read_openpose_json
+from mgpose.io.importers.smg import read_smg
+from mgpose.io.importers.stgcn_arrays import read_stgcn_arrays
+from mgpose.io.importers.wholebody_json import read_wholebody_json
 from mgpose.io.pose_file import SUFFIX, PoseFile, Provenance, check_video_id, write_pose_file
-from mgpose.io.smg import read_smg
-from mgpose.io.stgcn_arrays import read_stgcn_arrays
-from mgpose.io.wholebody_json import read_wholebody_json
 from mgpose.structures import Annotation, InputError, PoseSequence
 
 # Raise it when a reader gives other numbers for the same source: stored files are then redone.

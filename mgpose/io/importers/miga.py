@@ -23,9 +23,9 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.io.given_people import subject_sequence
-from mgpose.io.imigue_labels import class_name, known_frame_base, with_labels
-from mgpose.io.imported_pose import (
+from mgpose.io.importers.given_people import subject_sequence
+from mgpose.io.importers.imigue_labels import class_name, known_frame_base, with_labels
+from mgpose.io.importers.imported_pose import (
     NO_OPTIONS,
     Imported,
     ImportedPose,

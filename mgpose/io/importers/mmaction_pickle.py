@@ -11,7 +11,7 @@ One pickle holds ``split``, a dictionary from the name of a part to names of cli
     keypoint_score   (M, T, V); depth cameras give none
 
 Older files are the bare list. What was not seen is zeros. The M people of a frame may stand in any
-order, so the subject is chosen anew (:mod:`mgpose.io.choose_person`).
+order, so the subject is chosen anew (:mod:`mgpose.io.importers.choose_person`).
 
 Reference: https://github.com/kennymckormick/pyskl, the section on data formats.
 """
@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from mgpose.io.given_people import (
+from mgpose.io.importers.given_people import (
     IMAGE_LAYOUTS,
     Array,
     agreed_size,
@@ -37,7 +37,7 @@ from mgpose.io.given_people import (
     whole_clip,
     without_origin,
 )
-from mgpose.io.imported_pose import (
+from mgpose.io.importers.imported_pose import (
     NO_OPTIONS,
     Imported,
     ImportedPose,
@@ -46,7 +46,7 @@ from mgpose.io.imported_pose import (
     require_source,
     slug,
 )
-from mgpose.io.restricted_pickle import load_pickle
+from mgpose.io.importers.restricted_pickle import load_pickle
 from mgpose.structures import Annotation, InputError, PoseSequence, Skeleton
 
 _DEPTH_LAYOUTS = {20: "kinect_20", 25: "kinect_25"}

@@ -25,7 +25,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.io.exported_pose import MOST_RATE_ERROR, ExportedPose, drawn_edges, keypoint_parts
+from mgpose.io.exporters.exported_pose import (
+    MOST_RATE_ERROR,
+    ExportedPose,
+    drawn_edges,
+    keypoint_parts,
+)
 from mgpose.structures import InputError, PoseSequence, Skeleton
 from mgpose.structures.sources import MEDIAPIPE_543
 

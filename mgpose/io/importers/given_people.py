@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.io.choose_person import choose_person
-from mgpose.io.imported_pose import frame_times, imported_ledger
+from mgpose.io.importers.choose_person import choose_person
+from mgpose.io.importers.imported_pose import frame_times, imported_ledger
 from mgpose.structures import (
     SKELETONS,
     Annotation,

@@ -21,8 +21,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mgpose.io.given_people import Array, digest_of, foreign_values, subject_sequence, whole_clip
-from mgpose.io.imported_pose import (
+from mgpose.io.importers.given_people import (
+    Array,
+    digest_of,
+    foreign_values,
+    subject_sequence,
+    whole_clip,
+)
+from mgpose.io.importers.imported_pose import (
     NO_OPTIONS,
     Imported,
     ImportedPose,
@@ -31,7 +37,7 @@ from mgpose.io.imported_pose import (
     require_source,
     slug,
 )
-from mgpose.io.restricted_pickle import load_pickle
+from mgpose.io.importers.restricted_pickle import load_pickle
 from mgpose.structures import InputError, PoseSequence, skeleton_by_name
 
 _DATA = "_data.npy"
