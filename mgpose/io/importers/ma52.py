@@ -2,9 +2,8 @@
 
 The labels lie in lists, ``train_list_videos.txt``, ``val_list_videos.txt`` and so on, with a line
 ``0003_01_0001.mp4 9`` a clip (or the same as CSV); the poses in pickles as
-:mod:`mgpose.io.importers.mmaction_pickle` reads them.
-Each clip gets two labels: the micro-action in the tier
-``gesture`` and its body part in the tier ``body_part``.
+:mod:`mgpose.io.importers.mmaction_pickle` reads them. Each clip gets two labels: the
+micro-action in the tier ``gesture`` and its body part in the tier ``body_part``.
 
 Reference: Guo et al., Benchmarking micro-action recognition, IEEE TCSVT 34(7), 2024, and the lists
 at https://github.com/VUT-HFUT/Micro-Action. Poses and videos need the set's licence.

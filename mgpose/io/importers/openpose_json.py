@@ -55,8 +55,8 @@ def read_openpose_json(source: Path, options: ImportOptions = NO_OPTIONS) -> Ite
     bears the same name: ``0001/0001_000000000000_keypoints.json`` is ``0001``. Frame k is row k of
     the sequence: numbers without a file are failed frames, from 0 on, never closed up. One person
     is followed, see :func:`~mgpose.io.importers.choose_person.choose_person`. Hands and face
-    that OpenPose was not asked for are missing keypoints. ``options``: ``fps``, ``frame_size``, and ``labels``
-    in the format of iMiGUE.
+    that OpenPose was not asked for are missing keypoints. ``options``: ``fps``,
+    ``frame_size``, and ``labels`` in the format of iMiGUE.
 
     Raises:
         InputError: for a source without such files; a bad video alone becomes a failed import.
