@@ -1,0 +1,1 @@
+"""A corpus of faulty and odd videos, made from real ones, and its trial."""
