@@ -16,10 +16,14 @@ class EstimatorSettings:
         model: path of the network: an ``.onnx`` file, a ``.task`` bundle, an MMPose config, or a
             model name of MMPose's.
         checkpoint: path of the weights where they lie apart from the network.
-        detector: what finds people: ``"faces"``, ``"full-frame"``, or the path of a detector
-            network; empty for the estimator's own choice.
+        detector: what finds people, see
+            :func:`mgpose.extraction.person_detectors.choose_detector`; empty for the estimator's
+            own choice.
         device: ``"cpu"``, ``"cuda"`` or what the runtime calls it; empty for its own choice.
         batch: frames at a time; 0 for the estimator's own choice.
+
+    Raises:
+        InputError: when the batch is negative.
     """
 
     name: str = "mediapipe"
@@ -28,6 +32,10 @@ class EstimatorSettings:
     detector: str = ""
     device: str = ""
     batch: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch < 0:
+            raise InputError(f"--batch {self.batch}: expected 1 or more, or 0 for its own choice")
 
     def refuse(self, *options: str) -> None:
         """Refuse options that this estimator does not have, rather than not heed them.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mgpose.extraction.estimator_settings import EstimatorSettings
 from mgpose.extraction.mediapipe_faces import MediaPipeFaceDetector
-from mgpose.extraction.roles import Box, Image, Method, View
+from mgpose.extraction.roles import Image, Method, View
 from mgpose.extraction.tracker import SubjectTracker
 from mgpose.structures import InputError
 from mgpose.structures.sources import MEDIAPIPE_543
@@ -96,7 +96,7 @@ class MediaPipeHolistic:
         if subject is not None and not subject.contains(*keypoints[_NOSE]):
             self._model.close()
             self._model = self._start()
-            keypoints, scores = self._run(_only(view.image, subject))
+            keypoints, scores = self._run(view.alone())
             if not subject.contains(*keypoints[_NOSE]):
                 keypoints[:], scores[:] = np.nan, 0
         return keypoints, scores
@@ -181,15 +181,6 @@ def settle_hands(
 
 def _distance(a: Float32Array, b: Float32Array) -> float:
     return float(np.linalg.norm(a - b))
-
-
-def _only(image: Image, subject: Box) -> Image:
-    """The picture with everything but the subject's box in grey."""
-    alone = np.full_like(image, 128)
-    rows = slice(int(subject.y0), int(np.ceil(subject.y1)))
-    columns = slice(int(subject.x0), int(np.ceil(subject.x1)))
-    alone[rows, columns] = image[rows, columns]
-    return alone
 
 
 @cache

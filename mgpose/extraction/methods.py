@@ -7,10 +7,18 @@ from collections.abc import Callable
 
 from mgpose.extraction.estimator_settings import EstimatorSettings
 from mgpose.extraction.mediapipe_holistic import mediapipe_method
+from mgpose.extraction.mediapipe_tasks import mediapipe_tasks_method
+from mgpose.extraction.mmpose_wholebody import mmpose_method
+from mgpose.extraction.onnx_wholebody import onnx_method
 from mgpose.extraction.roles import Method
 from mgpose.structures import InputError
 
-METHODS: dict[str, Callable[[EstimatorSettings], Method]] = {"mediapipe": mediapipe_method}
+METHODS: dict[str, Callable[[EstimatorSettings], Method]] = {
+    "mediapipe": mediapipe_method,
+    "mmpose": mmpose_method,
+    "onnx": onnx_method,
+    "mediapipe-tasks": mediapipe_tasks_method,
+}
 
 
 def build_method(settings: EstimatorSettings) -> Method:

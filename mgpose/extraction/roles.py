@@ -64,6 +64,20 @@ class View:
     subject: Box | None = None
     several: bool = False
 
+    def alone(self) -> Image:
+        """The image with everything but the subject's box in grey; a copy.
+
+        Raises:
+            ValueError: when nobody was seen.
+        """
+        if self.subject is None:
+            raise ValueError("nobody was seen who could be shown alone")
+        alone = np.full_like(self.image, 128)
+        rows = slice(int(self.subject.y0), int(np.ceil(self.subject.y1)))
+        columns = slice(int(self.subject.x0), int(np.ceil(self.subject.x1)))
+        alone[rows, columns] = self.image[rows, columns]
+        return alone
+
 
 class Detector(Protocol):
     """Finds people."""

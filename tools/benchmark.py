@@ -1,0 +1,28 @@
+"""Speed, with the peer beside it in the same run."""
+
+import argparse
+from pathlib import Path
+
+from mgpose.structures import run_tool
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["extraction"], help="what to measure")
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="videos to read")
+    parser.add_argument("--seconds", type=float, default=20, help="a run (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs a kind (default: %(default)s)")
+    args = parser.parse_args()
+
+    from mgpose.extraction.benchmark import benchmark_extraction, speed_table
+
+    speeds = []
+    for speed in benchmark_extraction(args.videos, args.seconds, args.rounds):
+        speeds.append(speed)
+        print(f"{speed.name}: {speed.frames} frames, {speed.frames_per_second:.1f} frames/s")
+    print(speed_table(speeds))
+    return 0
+
+
+if __name__ == "__main__":
+    run_tool(main)
