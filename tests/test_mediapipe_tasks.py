@@ -193,7 +193,7 @@ def test_of_two_people_the_subject_is_found(bundle, portrait):
     both = np.concatenate([portrait, portrait[:, ::-1]], axis=1)
     left, right = Box(0, 0, 512, 512), Box(512, 0, 1024, 512)
     boxes = [left, left, right, None, left]
-    found, scores = estimator.estimate([View(both, box, several=True) for box in boxes])
+    found, scores = estimator.estimate([View(both, box, others=(left,)) for box in boxes])
     estimator.close()
     noses = found[:, 0, 0]
     assert ((noses[[0, 1, 4]] > 200) & (noses[[0, 1, 4]] < 260)).all()

@@ -68,7 +68,7 @@ class Told:
 def test_each_view_gets_the_answer_for_its_own_box():
     network = Told()
     boxes = [Box(10, 10, 20, 30), None, Box(50, 60, 90, 80)]
-    views = [View(IMAGE, box, several=True) for box in boxes]
+    views = [View(IMAGE, box, others=(Box(0, 0, 9, 9),)) for box in boxes]
     keypoints, scores = TopDownEstimator(network, 8, whole_frame=True).estimate(views)
     assert network.boxes == [boxes[0], boxes[2]]
     assert np.isnan(keypoints[1]).all()

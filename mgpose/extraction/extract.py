@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.extraction.roles import Box, Detector, Image, Method, PoseEstimator, Tracker, View
+from mgpose.extraction.roles import Detector, Method, PoseEstimator, Sight, Tracker, View
+from mgpose.extraction.subject import SubjectFinder
 from mgpose.io.pose_file import PoseFileWriter, Provenance
 from mgpose.io.video import VideoFrame, VideoReader
 from mgpose.structures import FrameFlag, InputError, PoseSequence, Skeleton
 
 _BLOCK_FRAMES = 256
-_LOOK_EVERY = 5  # frames; how many people there are changes slowly
+_NOMINAL_RATE = 25.0  # spaces the looks where the container gives no time stamps
 _JUMP = 1.5  # shoulder widths that no nose travels from one frame to the next
 
 Float32Array = npt.NDArray[np.float32]
@@ -80,7 +81,8 @@ def extract_video(
             rows.clear()
 
         for block in _blocks(reader, estimator.batch):
-            for frame, (keypoints, scores, flags) in zip(block, find(block), strict=True):
+            tick = 1.0 if reader.time_source == "container" else 1 / _NOMINAL_RATE
+            for frame, (keypoints, scores, flags) in zip(block, find(block, tick), strict=True):
                 rows.append(keypoints, scores, frame.time, flags)
                 first, last = (first if frames else frame.time), frame.time
                 frames += 1
@@ -110,47 +112,66 @@ def extract_video(
 class FrameExtractor:
     """Detector, tracker and estimator at work on the frames of one video, in order.
 
+    Every pose is the subject's, or there is none. A pose that lies far from the last one, with
+    nobody seen to tie them together, is flagged as a switch.
+
     Args:
         detector, tracker, estimator: fresh ones.
     """
 
     def __init__(self, detector: Detector, tracker: Tracker, estimator: PoseEstimator) -> None:
-        self._detector, self._tracker, self._estimator = detector, tracker, estimator
-        self._pictures = 0
-        self._subject: Box | None = None
-        self._several = FrameFlag(0)
+        self._finder, self._estimator = SubjectFinder(detector, tracker), estimator
+        self._anchors = estimator.skeleton.indices(("nose", "left_shoulder", "right_shoulder"))
         self._anchor: tuple[Float32Array, float] | None = None
+        self._gap = False
 
-    def __call__(self, frames: Sequence[VideoFrame]) -> list[Found]:
-        """Keypoints (V, 2), scores (V,) and flags of each frame."""
-        views: list[View] = []
-        flags = [frame.flags for frame in frames]
+    def __call__(self, frames: Sequence[VideoFrame], tick: float = 1.0) -> list[Found]:
+        """Keypoints (V, 2), scores (V,) and flags of each frame.
+
+        Args:
+            frames: the next ones.
+            tick: seconds in a unit of their time, which counts frames where there are no stamps.
+        """
+        sights: dict[int, Sight] = {}
+        views: dict[int, View] = {}
         for i, frame in enumerate(frames):
             if frame.image is not None:
-                flags[i] |= self._look(frame.image, frame.time)
-                views.append(View(frame.image, self._subject, bool(self._several)))
-        estimates = zip(*self._estimator.estimate(views), strict=True) if views else iter(())
-        return [
-            (*self._nobody(), flag) if frame.image is None else self._settle(*next(estimates), flag)
-            for frame, flag in zip(frames, flags, strict=True)
-        ]
+                sight = sights[i] = self._finder.find(frame.image, frame.time * tick)
+                # Where others are in sight and the subject is not, there is nothing to estimate.
+                if sight.subject or not sight.others:
+                    views[i] = View(frame.image, sight.subject, sight.others)
+        found = zip(*self._estimator.estimate(list(views.values())), strict=True) if views else ()
+        estimates = dict(zip(views, found, strict=True))
+        results = []
+        for i, frame in enumerate(frames):
+            flags = frame.flags | (sights[i].flags if i in sights else FrameFlag(0))
+            if i in estimates:
+                keypoints, scores, more = self._settle(*estimates[i], views[i])
+                if self._estimator.finds_people:
+                    x, y = keypoints[self._anchors[0]]
+                    self._finder.note_nose(float(x), float(y), frame.time * tick)
+                results.append((keypoints, scores, flags | more))
+            else:
+                self._gap = True
+                nobody = FrameFlag.NO_PERSON if frame.image is not None else FrameFlag(0)
+                results.append((*self._nobody(), flags | nobody))
+        return results
 
-    def _settle(self, keypoints: Float32Array, scores: Float32Array, flags: FrameFlag) -> Found:
-        before, self._anchor = self._anchor, _anchor(keypoints, self._estimator.skeleton)
-        if np.isnan(keypoints).all():
-            return (*self._nobody(), flags | FrameFlag.NO_PERSON)
-        return keypoints, scores, flags | _jump(before, self._anchor)
-
-    def _look(self, image: Image, seconds: float) -> FrameFlag:
-        """Look for people in every fifth frame; in between, what was seen last holds."""
+    def _settle(self, keypoints: Float32Array, scores: Float32Array, view: View) -> Found:
+        nose, left, right = keypoints[self._anchors]
+        if np.isnan(keypoints).all() or not view.shows_subject(nose, (left + right) / 2):
+            self._gap = True
+            return (*self._nobody(), FrameFlag.NO_PERSON)
         flags = FrameFlag(0)
-        if self._pictures % _LOOK_EVERY == 0:
-            people = self._detector.detect(image)
-            size = (image.shape[1], image.shape[0])
-            self._subject, flags = self._tracker.follow(people, seconds, size)
-            self._several = flags & FrameFlag.SEVERAL_PEOPLE
-        self._pictures += 1
-        return flags | self._several
+        width = float(np.linalg.norm(left - right))
+        if np.isfinite([*nose, width]).all():
+            # After a gap the subject may be elsewhere; so the tracker must say.
+            if self._anchor and not (self._gap and view.subject):
+                travelled = float(np.linalg.norm(nose - self._anchor[0]))
+                if travelled > _JUMP * max(width, self._anchor[1]):
+                    flags = FrameFlag.SUBJECT_SWITCHED
+            self._anchor, self._gap = (nose, width), False
+        return keypoints, scores, flags
 
     def _nobody(self) -> tuple[Float32Array, Float32Array]:
         points = len(self._estimator.skeleton)
@@ -198,21 +219,3 @@ class _Rows:
             ledger=np.array(self.ledger, dtype=np.uint16),
             subject=subject,
         )
-
-
-def _anchor(keypoints: Float32Array, skeleton: Skeleton) -> tuple[Float32Array, float] | None:
-    """Nose and shoulder width, None where they were not found."""
-    nose, left, right = keypoints[skeleton.indices(("nose", "left_shoulder", "right_shoulder"))]
-    width = float(np.linalg.norm(left - right))
-    return (nose, width) if np.isfinite([*nose, width]).all() else None
-
-
-def _jump(
-    before: tuple[Float32Array, float] | None, now: tuple[Float32Array, float] | None
-) -> FrameFlag:
-    if before is None or now is None:
-        return FrameFlag(0)
-    travelled = float(np.linalg.norm(now[0] - before[0]))
-    return (
-        FrameFlag.SUBJECT_SWITCHED if travelled > _JUMP * max(before[1], now[1]) else FrameFlag(0)
-    )

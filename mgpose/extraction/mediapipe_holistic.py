@@ -35,7 +35,7 @@ _MODELS = (
     "pose_landmark/pose_landmark_full.tflite",
 )
 # Raise it when this file or the detector gives other numbers for the same picture.
-_REVISION = 1
+_REVISION = 2
 # In shoulder widths; see settle_hands.
 _ONE_HAND = 0.12
 _OWN_WRIST = 0.15
@@ -74,12 +74,13 @@ class MediaPipeHolistic:
     of the frame, where the model guesses them. The third coordinate is left out: pose, hands and
     face have three different origins.
 
-    Holistic follows one person of its own choice. When that is not the subject, it is started
-    afresh on a picture of the subject alone; when that fails too, nothing is found.
+    Holistic follows one person of its own choice. When that is not clearly the subject, it is
+    started afresh on a picture of the subject alone; when that fails too, nothing is found.
     """
 
     skeleton = MEDIAPIPE_543
     batch = 1  # Holistic follows its person from frame to frame
+    finds_people = True
 
     def __init__(self) -> None:
         os.environ.setdefault("GLOG_minloglevel", "3")
@@ -92,12 +93,11 @@ class MediaPipeHolistic:
 
     def _find(self, view: View) -> tuple[Float32Array, Float32Array]:
         keypoints, scores = self._run(view.image)
-        subject = view.subject if view.several else None
-        if subject is not None and not subject.contains(*keypoints[_NOSE]):
+        if view.subject is not None and not _shows_subject(view, keypoints):
             self._model.close()
             self._model = self._start()
             keypoints, scores = self._run(view.alone())
-            if not subject.contains(*keypoints[_NOSE]):
+            if not _shows_subject(view, keypoints):
                 keypoints[:], scores[:] = np.nan, 0
         return keypoints, scores
 
@@ -181,6 +181,10 @@ def settle_hands(
 
 def _distance(a: Float32Array, b: Float32Array) -> float:
     return float(np.linalg.norm(a - b))
+
+
+def _shows_subject(view: View, keypoints: Float32Array) -> bool:
+    return view.shows_subject(keypoints[_NOSE], keypoints[list(_SHOULDERS)].mean(axis=0))
 
 
 @cache

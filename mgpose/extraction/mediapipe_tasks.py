@@ -72,6 +72,7 @@ class MediaPipeTasks:
     """
 
     skeleton = MEDIAPIPE_543
+    finds_people = True
     batch = 1  # it follows its person from frame to frame
 
     def __init__(self, bundle: Path) -> None:

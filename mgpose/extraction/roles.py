@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import dist, sqrt
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,13 @@ import numpy.typing as npt
 from mgpose.structures import FrameFlag, Skeleton
 
 Image = npt.NDArray[np.uint8]
+# Whose a pose is: heads so near each other, in roots of the box's area, are not told apart; and a
+# pose is clearly nearer to one than to the other below this ratio of distances.
+_HEADS_APART, _CLEARLY = 0.2, 0.7
+
+_NOTHING = FrameFlag(0)
+
+Point = Sequence[float] | npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,21 @@ class Box:
         """True when the point lies in the box; never for NaN."""
         return self.x0 <= x <= self.x1 and self.y0 <= y <= self.y1
 
+    @property
+    def head(self) -> tuple[float, float]:
+        """(x, y) about where the nose is: the middle, a little below the top."""
+        return (self.x0 + self.x1) / 2, self.y0 + 0.15 * (self.y1 - self.y0)
+
+    def moved(self, x: float, y: float) -> Box:
+        """The box moved by so many pixels."""
+        return Box(self.x0 + x, self.y0 + y, self.x1 + x, self.y1 + y, self.score)
+
+    def within(self, frame_size: tuple[int, int]) -> Box | None:
+        """The part of the box in a picture of (width, height), None where there is none."""
+        x0, x1 = max(0.0, self.x0), min(float(frame_size[0]), self.x1)
+        y0, y1 = max(0.0, self.y0), min(float(frame_size[1]), self.y1)
+        return Box(x0, y0, x1, y1, self.score) if x0 < x1 and y0 < y1 else None
+
     def overlap(self, other: Box) -> float:
         """Intersection over union, in [0, 1]."""
         width = min(self.x1, other.x1) - max(self.x0, other.x0)
@@ -50,19 +73,62 @@ class Box:
         return shared / (self.area + other.area - shared)
 
 
+@dataclass(frozen=True)
+class Sight:
+    """Where people are at one time.
+
+    Args:
+        subject: None when out of sight.
+        others: the other people in sight.
+        flags: what there is to note: ``SEVERAL_PEOPLE``, ``SUBJECT_SWITCHED``.
+    """
+
+    subject: Box | None = None
+    others: tuple[Box, ...] = ()
+    flags: FrameFlag = _NOTHING
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """One frame as an estimator is given it.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        subject: where the subject was last seen, None when nobody was.
-        several: True when other people are seen beside the subject.
+        subject: where the subject is, None when out of sight.
+        others: where other people are.
     """
 
     image: Image
     subject: Box | None = None
-    several: bool = False
+    others: tuple[Box, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """True when other people are seen beside the subject."""
+        return bool(self.others)
+
+    def shows_subject(self, nose: Point, shoulders: Point) -> bool:
+        """Whether a pose is clearly the subject's; True where nothing speaks against it.
+
+        Where two people overlap, an estimator may give one the other's head or shoulders. Where
+        their heads nearly meet, nobody can say whose pose it is.
+
+        Args:
+            nose: (x, y), NaN where not found.
+            shoulders: (x, y) of their middle.
+        """
+        if self.subject is None or np.isnan(nose).any():
+            return not self.others
+        if not self.subject.contains(*nose):
+            return False
+
+        head, apart = self.subject.head, _HEADS_APART * sqrt(self.subject.area)
+        return all(
+            dist(head, other.head) > apart
+            and dist(nose, head) < _CLEARLY * dist(nose, other.head)
+            and abs(shoulders[0] - head[0]) < _CLEARLY * abs(shoulders[0] - other.head[0])
+            for other in self.others
+        )
 
     def alone(self) -> Image:
         """The image with everything but the subject's box in grey; a copy.
@@ -95,11 +161,25 @@ class Tracker(Protocol):
     """Follows one subject through the boxes of a video."""
 
     def follow(
-        self, people: Sequence[Box], seconds: float, frame_size: tuple[int, int]
-    ) -> tuple[Box | None, FrameFlag]:
-        """The subject's box at this time, None when out of sight, and what there is to note:
-        ``SEVERAL_PEOPLE``, ``SUBJECT_SWITCHED``.
+        self,
+        people: Sequence[Box],
+        seconds: float,
+        frame_size: tuple[int, int],
+        cut: bool = False,
+    ) -> Sight:
+        """Who of the people seen now is the subject.
+
+        Args:
+            people: all who are seen.
+            seconds: the time of this look, after that of the last one.
+            frame_size: (width, height) in pixels.
+            cut: True when the picture has changed so much since the last look that nobody need be
+                where they were.
         """
+        ...
+
+    def at(self, seconds: float) -> Sight:
+        """Where everybody should be at a time after the last look and before the next."""
         ...
 
 
@@ -109,10 +189,13 @@ class PoseEstimator(Protocol):
     Attributes:
         skeleton: layout of the keypoints.
         batch: number of frames that it wants at a time.
+        finds_people: True when it finds nothing where nobody is, so that its keypoints are a sign
+            of a person; False when it needs a box and answers for any.
     """
 
     skeleton: Skeleton
     batch: int
+    finds_people: bool
 
     def estimate(
         self, views: Sequence[View]

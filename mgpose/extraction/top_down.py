@@ -80,6 +80,7 @@ class TopDownEstimator:
     """
 
     skeleton = WHOLEBODY_133
+    finds_people = False  # a network answers for any box
 
     def __init__(self, network: WholeBodyNetwork, batch: int, whole_frame: bool) -> None:
         self._network, self.batch, self._whole_frame = network, batch, whole_frame
