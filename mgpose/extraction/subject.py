@@ -17,7 +17,8 @@ _SAME_PERSON = 0.3  # overlap of a person's box by face and by pose
 _POSE_IS_OLD = 0.2  # seconds
 _GRID = (48, 64)  # points of the frame that are compared from frame to frame
 _CHANGED = 25  # grey levels
-_CUT, _CUT_RATIO = 0.12, 4.0  # share of the points that a cut changes, and in usual shares
+_CUT, _CUT_RATIO = 0.085, 4.0  # share of the points that a cut changes, and in usual shares
+_SHIFT = 3  # points that the picture may have moved by
 _USUAL = 0.1  # weight of a frame in the usual share
 
 Nose = tuple[float, float, float]  # x, y, seconds
@@ -100,8 +101,10 @@ def _pause(sight: Sight) -> float:
 class CutDetector:
     """Tells a cut: much of the picture changes at once, and more than it did before.
 
-    The grey levels on a grid of 48 x 64 points are compared from frame to frame. Fades and
-    dissolves are no cuts, a flash is one.
+    The grey levels on a grid of 48 x 64 points are compared from frame to frame. Points that one
+    common shift of the picture explains do not count: somebody large who moves fast changes as much
+    as a cut to another in the same seat, but not in this way. Fades and dissolves are no cuts, a
+    flash is one.
     """
 
     def __init__(self) -> None:
@@ -119,7 +122,21 @@ class CutDetector:
         if before is None:
             return False
         changed = float((np.abs(grey - before) > _CHANGED).mean())
-        cut = changed > max(_CUT, _CUT_RATIO * self._usual)
+        limit = max(_CUT, _CUT_RATIO * self._usual)
+        cut = changed > limit and _unexplained(before, grey) > limit
         if not cut:
             self._usual += _USUAL * (changed - self._usual)
         return cut
+
+
+def _unexplained(before: npt.NDArray[np.int16], after: npt.NDArray[np.int16]) -> float:
+    """Share of the points that changed, and differ still under the best shift of the picture."""
+    rows, columns = (size - 2 * _SHIFT for size in _GRID)
+    inner = after[_SHIFT:-_SHIFT, _SHIFT:-_SHIFT]
+    changed = np.abs(inner - before[_SHIFT:-_SHIFT, _SHIFT:-_SHIFT]) > _CHANGED
+    steps = range(2 * _SHIFT + 1)
+    return min(
+        float((changed & (np.abs(inner - before[y : y + rows, x : x + columns]) > _CHANGED)).mean())
+        for y in steps
+        for x in steps
+    )
