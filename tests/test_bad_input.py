@@ -50,7 +50,7 @@ def test_a_batch_goes_on(repo, folder, tmp_path):
     assert "Traceback" not in done.stderr
     for name in ("nobody.mp4", "empty.mp4", "text.mp4", "headless.mp4", "missing.mp4"):
         assert sum(f"/{name}: " in line for line in errors) == 1, name
-    for reason in ("found nothing", "no person found", "Invalid data"):
+    for reason in ("found nothing", "no person found", "no container of video"):
         assert any(reason in line for line in errors), reason
     assert len(PoseStore(out)) == 2
     assert {len(sequence) for sequence in PoseStore(out).values()} == {5, 6}

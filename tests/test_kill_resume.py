@@ -8,37 +8,41 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mgpose.io import read_pose_file
 
-VIDEOS, FRAMES = 3, 14
+VIDEOS, FRAMES = 3, 60
 # What the store's folder shows when the axe falls.
 MOMENTS: list[tuple[str, Callable[[Path], bool]]] = [
     ("while starting", lambda out: out.is_dir()),
-    ("in the first video", lambda out: any(out.glob("*.partial"))),
+    ("in the first video", lambda out: begun(out)),
     ("after the first video", lambda out: len(list(out.glob("*.h5"))) >= 1),
-    ("in the second video", lambda out: one_done_and_one_begun(out)),
+    ("in the second video", lambda out: any(out.glob("*.h5")) and begun(out)),
     ("after the second video", lambda out: len(list(out.glob("*.h5"))) >= 2),
 ]
 
 
-def one_done_and_one_begun(out: Path) -> bool:
-    return any(out.glob("*.h5")) and any(out.glob("*.partial"))
+def begun(out: Path) -> bool:
+    return any(out.glob("in_progress/*@*/*.partial"))
 
 
 def start(repo: Path, videos: Path, out: Path) -> subprocess.Popen:
     command = [sys.executable, repo / "tools/extract_pose.py", videos, "--out", out]
-    environment = {**os.environ, "PYTHONPATH": str(repo)}
+    path = os.pathsep.join((str(repo), str(repo / "tests")))
+    environment = {**os.environ, "PYTHONPATH": path, "MGPOSE_CHEAP_PAUSE": "0.005"}
+    command += ["--estimator", "cheap_estimator:make"]
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="module")
-def videos(tmp_path_factory, write_video, person_images) -> Path:
+def videos(tmp_path_factory, write_video) -> Path:
     folder = tmp_path_factory.mktemp("videos")
-    images = person_images(FRAMES + VIDEOS)
+    noise = np.random.default_rng(0)
     for i in range(VIDEOS):
-        write_video(folder / f"{i}.mp4", images[i : i + FRAMES])
+        images = noise.integers(0, 255, (FRAMES + i, 48, 64, 3), np.uint8)
+        write_video(folder / f"{i}.mp4", images)
     return folder
 
 
@@ -65,3 +69,11 @@ def test_killed_and_resumed_is_the_same_store(repo, videos, tmp_path):
         for array in ("keypoints", "scores", "time", "ledger"):
             assert getattr(a, array).tobytes() == getattr(b, array).tobytes()
         assert (whole / name).read_bytes() == (broken / name).read_bytes()
+
+
+def test_killed_at_random_moments(repo):
+    """The short form of ``python tests/kill_many.py --kills 500``."""
+    command = [sys.executable, repo / "tests/kill_many.py", "--kills", "5", "--videos", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("5 kills")

@@ -1,75 +1,82 @@
-"""Many videos become a store: resumable, one process a video at a time, one line a bad video."""
+"""Many videos become a store: resumable, shared with other runs, one line a bad video.
+
+A store in the making::
+
+    <id>.h5                whole and verified, never anything else
+    manifest.csv           a line a video: mgpose/extraction/manifest.py writes out its columns
+    sources.csv            private: id to path
+    logs/<id>.log          private: host, speed, memory, what native libraries said, traceback
+    in_progress/           leases, and what is being written; gone when nobody is at work
+
+Any number of runs, on any hosts that share the folder, may work on one store at a time: each
+video is under the lease of the process that extracts it, and whoever finds it under another's
+goes on to the next. A run that was killed is resumed by running it again: what is whole and comes
+from the same video by the same method is kept, the rest is done. A full disk, or a store that
+vanishes, ends the run at once with one line, for no other video could be written either.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
+import math
+import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.extract import extract_video
+from mgpose.extraction.job import Halt, Held, Job, process, store_fault, sweep
+from mgpose.extraction.lease import STALE_AFTER, is_leased
+from mgpose.extraction.manifest import (
+    SOURCES_COLUMNS,
+    SOURCES_NAME,
+    Outcome,
+    enter_sources,
+    failure,
+    read_table,
+    settle,
+    settled,
+)
 from mgpose.extraction.methods import build_method
-from mgpose.extraction.overlay import write_contact_sheet
-from mgpose.extraction.roles import Method
+from mgpose.extraction.plan import plan_jobs
 from mgpose.extraction.videos import Video
 from mgpose.extraction.workers import run_tasks
-from mgpose.io.atomic import write_text
-from mgpose.io.pose_file import PARTIAL_SUFFIX, SUFFIX, PoseFile
-from mgpose.io.video import VideoReader, source_sha256
+from mgpose.io.pose_file import SUFFIX
 from mgpose.structures import InputError
 
-MANIFEST_NAME = "manifest.csv"
-SOURCES_NAME = "sources.csv"
+# A process that died on another host is seen to be dead by then.
+PATIENCE = STALE_AFTER + 10
 
 _DEFAULT = EstimatorSettings()
-_STALE_AFTER = 24 * 3600.0  # seconds; another run may be writing what is younger
-_BYTES_PER_FRAME = 3500  # measured: MediaPipe Holistic on the sign videos of Intel
+_LOOK_AGAIN = 1.0  # seconds
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How it went with one video, a line of ``manifest.csv``.
+class Batch:
+    """Work on a store, which processes and cluster jobs may share.
 
     Args:
-        video_id: its id.
-        status: ``"extracted"``, ``"kept"`` (it was there, whole, from the same video by the same
-            method) or ``"failed"``.
-        frames: frames in the pose file.
-        seconds: length by the video's time stamps, 0 where it has none.
-        message: what went wrong, on one line and without the path.
+        run: names this run in the manifest.
+        out: folder of the store.
+        jobs: what to do, the longest first.
+        workers: processes at a time.
     """
 
-    video_id: str
-    status: str
-    frames: int = 0
-    seconds: float = 0.0
-    message: str = ""
+    run: str
+    out: Path
+    jobs: tuple[Job, ...]
+    workers: int = 1
 
     @property
-    def fps(self) -> float:
-        """The video's mean frame rate, 0 where its time stamps do not tell."""
-        return (self.frames - 1) / self.seconds if self.seconds > 0 else 0.0
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What a worker needs to know; ``frames`` is what the container announces."""
-
-    video: Video
-    out: Path
-    estimator: EstimatorSettings
-    overlay: Path | None
-    may_replace: bool
-    frames: int
-    seconds: float
+    def frames(self) -> int:
+        """That the videos announce."""
+        return sum(job.frames for job in self.jobs)
 
 
 def extract_batch(
@@ -79,11 +86,7 @@ def extract_batch(
     workers: int = 1,
     overlay: Path | None = None,
 ) -> list[Outcome]:
-    """Extract videos into a store, the longest first.
-
-    What is already there is kept when it is whole and comes from the same video by the same
-    method, so a run that was killed is resumed by running it again. Beside the pose files lie
-    ``manifest.csv``, a line a video, and the private ``sources.csv``, id to path.
+    """Extract videos into a store on this machine, the longest first.
 
     Args:
         videos: see :func:`mgpose.extraction.videos.find_videos`.
@@ -96,172 +99,168 @@ def extract_batch(
         An outcome a video, in the order of the ids; a bad video is ``"failed"`` and stops nothing.
 
     Raises:
-        InputError: when the store's folder cannot be made or the method cannot run at all.
+        InputError: when a folder cannot be written, the method cannot run at all, or the store
+            takes no more files.
     """
-    build_method(estimator)  # fails now, not once a video
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: expected a folder for the store, found: {error}") from None
-    _sweep(out, videos)
-    sources = _read_table(out / SOURCES_NAME)
-    jobs, outcomes = _jobs(videos, out, estimator, overlay, sources)
-    _write_table(
-        out / SOURCES_NAME,
-        ("id", "path"),
-        {**sources, **{v.video_id: (str(v.path),) for v in videos}},
-    )
-    earlier = _read_table(out / MANIFEST_NAME)
-    for outcome in _run(jobs, workers):
-        outcomes.append(outcome)
-        _write_manifest(out / MANIFEST_NAME, earlier, outcomes)
-    _write_manifest(out / MANIFEST_NAME, earlier, outcomes)
+    batch, outcomes = prepare(videos, out, estimator, workers, overlay)
+    with progress_bar(batch) as bar:
+        outcomes += work_through(batch, bar)
     return sorted(outcomes, key=lambda outcome: outcome.video_id)
 
 
-def plan_batch(videos: Sequence[Video]) -> str:
-    """What a batch would do, as a line: videos, hours, gigabytes, and how many are unreadable."""
-    jobs, unreadable = _jobs(videos, Path(), _DEFAULT, None, {})
-    hours = sum(job.seconds for job in jobs) / 3600
-    frames = sum(job.frames for job in jobs)
-    return (
-        f"{len(jobs)} videos, {hours:.3f} hours, {frames} frames; the store would take about "
-        f"{frames * _BYTES_PER_FRAME / 1e9:.3f} gigabytes; {len(unreadable)} unreadable"
-    )
-
-
-def _jobs(
+def prepare(
     videos: Sequence[Video],
     out: Path,
-    estimator: EstimatorSettings,
-    overlay: Path | None,
-    sources: dict[str, tuple[str, ...]],
-) -> tuple[list[_Job], list[Outcome]]:
-    """Jobs, the longest first, and the outcomes of videos that cannot be opened."""
-    jobs, outcomes = [], []
-    for video in videos:
-        try:
-            with VideoReader(video.path) as reader:
-                frames, seconds = reader.announced, reader.seconds
-        except InputError as error:
-            outcomes.append(_failed(video, str(error)))
-            continue
-        same = sources.get(video.video_id) == (str(video.path),)
-        jobs.append(_Job(video, out, estimator, overlay, same, frames, seconds))
-    return sorted(jobs, key=lambda job: -job.frames), outcomes
+    estimator: EstimatorSettings = _DEFAULT,
+    workers: int = 1,
+    overlay: Path | None = None,
+) -> tuple[Batch, list[Outcome]]:
+    """Everything that can be said before the work begins; arguments as of :func:`extract_batch`.
 
-
-def _run(jobs: Sequence[_Job], workers: int) -> Iterable[Outcome]:
-    left = {job.video.video_id: job.frames for job in jobs}
-    with tqdm(total=sum(left.values()), unit="frame", desc="extract") as bar:
-        for report in run_tasks(_process, jobs, max(1, workers)):
-            bar.update(report.progress)
-            left[report.task.video.video_id] -= report.progress
-            if not report.ended:
-                continue
-            outcome = report.result or _failed(report.task.video, report.failure)
-            # What a container announces is seldom exact, and a kept video takes no frames.
-            bar.total -= left[report.task.video.video_id]
-            bar.refresh()
-            yield outcome
-
-
-def _process(job: _Job, progress: Callable[[int], None]) -> Outcome:
-    """A worker's part: keep or extract one video, and draw it if asked."""
-    video, method = job.video, build_method(job.estimator)
-    digest = source_sha256(video.path)
-    outcome = _kept(job, method, digest)
-    if outcome is None:
-        done = extract_video(
-            video.path, job.out, video.video_id, method, digest, video.subject, progress
-        )
-        empty = done.frames - done.frames_with_person
-        notes = [f"no person in {empty} of {done.frames} frames"] if empty else []
-        if done.frames_unyielded:
-            notes.append(f"{done.frames_unyielded} further frames announced but not found")
-        note = "; ".join(notes)
-        outcome = Outcome(video.video_id, "extracted", done.frames, done.seconds, note)
-    if job.overlay is not None:
-        poses = job.out / (video.video_id + SUFFIX)
-        write_contact_sheet(video.path, poses, job.overlay / f"{video.video_id}.png")
-    return outcome
-
-
-def _kept(job: _Job, method: Method, digest: str) -> Outcome | None:
-    """The outcome when the file is there and right, None when it must be made.
+    Returns:
+        The work, and the outcomes of the videos that cannot be opened.
 
     Raises:
-        InputError: when the id is taken by another video.
+        InputError: when a folder cannot be written or the method cannot run at all.
     """
-    path = job.out / (job.video.video_id + SUFFIX)
-    if not path.exists():
-        return None
+    check_workers(workers)
+    build_method(estimator)  # fails now, not once a video
+    for folder in filter(None, (out, overlay)):
+        _make_folder(folder)
+    sweep(out)
+    sources = read_table(out / SOURCES_NAME, SOURCES_COLUMNS)
+
+    def known(video: Video) -> bool:
+        return sources.get(video.video_id, {}).get("path") == str(video.path)
+
+    run = secrets.token_hex(4)
+    settled(out, run)  # refuses a manifest that is not one
+    jobs, unreadable = plan_jobs(videos, out, estimator, overlay, run, known)
+    # An id whose poses are another video's stays that one's until this video has replaced them.
+    new = [v for v in videos if v.video_id not in sources or not _pose_file(out, v).exists()]
+    enter_sources(out, new)
+    outcomes = [settle(out, run, video, failure(video, text)) for video, text in unreadable]
+    for (video, _), outcome in zip(unreadable, outcomes, strict=True):
+        _tell(video, outcome)
+    return Batch(run, out, tuple(jobs), workers), outcomes
+
+
+def check_workers(workers: int) -> None:
+    """Refuse a number of processes that is none.
+
+    Raises:
+        InputError: when it is below 1.
+    """
+    if workers < 1:
+        raise InputError(f"--workers: expected 1 or more, got {workers}")
+
+
+def work_through(batch: Batch, bar: Any, patience: float = math.inf) -> Iterator[Outcome]:
+    """Do the jobs of a batch, beside whoever else works on it or on its store.
+
+    Args:
+        batch: the work.
+        bar: a progress bar in frames.
+        patience: seconds to wait for videos that only others work on. Without end, a run ends
+            with an outcome for each of its videos.
+
+    Yields:
+        Outcomes of the videos that this call settled, each once it is in the manifest.
+
+    Raises:
+        InputError: when the store takes no more files.
+    """
     try:
-        with PoseFile(path) as file:
-            header = file.header
-            for _ in file.blocks():
-                pass  # reading verifies
-            times = file.time()
-    except InputError as error:
-        logger.warning("%s is made anew: %s", job.video.video_id, error)
-        return None
-    found = header.provenance
-    if found.source_sha256 != digest and not job.may_replace:
-        raise InputError(
-            f"the store holds another video under the id {job.video.video_id!r}; use another "
-            "store, or other ids by --manifest"
-        )
-    wanted = (digest, method.name, method.version, method.weights_sha256, job.video.subject)
-    if wanted != (
-        found.source_sha256,
-        found.estimator,
-        found.estimator_version,
-        found.weights_sha256,
-        header.subject,
-    ):
-        return None
-    seconds = float(times[-1] - times[0]) if header.time_source == "container" else 0.0
-    return Outcome(job.video.video_id, "kept", header.frames, seconds)
+        jobs = list(batch.jobs)
+        while jobs:
+            held: list[Job] = []
+            yield from _round(batch, jobs, held, bar)
+            jobs = _wait(batch, held, patience)
+    except OSError as error:
+        raise _halted(batch, store_fault(batch.out, error) or str(error)) from error
+    finally:
+        sweep(batch.out)
 
 
-def _failed(video: Video, message: str) -> Outcome:
-    """A failure: the terminal is told the path, the manifest, which may be shared, is not."""
-    reason = message.removeprefix(f"{video.path}: ")
-    logger.error("%s: %s", video.path, reason)
-    return Outcome(
-        video.video_id, "failed", message=reason.replace(str(video.path), video.video_id)
+def progress_bar(batch: Batch, pause: float = 0.1) -> Any:
+    """A bar in frames, with frames/s and what is left of the time; ``pause`` between drawings."""
+    return tqdm(total=batch.frames, unit="frame", desc="extract", mininterval=pause)
+
+
+def _round(batch: Batch, jobs: Sequence[Job], held: list[Job], bar: Any) -> Iterator[Outcome]:
+    """Each job once; those that others work on are added to ``held``."""
+    left = {job.video.video_id: job.frames for job in jobs}
+    for report in run_tasks(process, _offered(batch, jobs, held), batch.workers):
+        name = report.task.video.video_id
+        bar.update(report.progress)
+        left[name] -= report.progress
+        if not report.ended:
+            continue
+        result = report.result
+        if isinstance(result, Held):
+            held.append(report.task)
+            continue
+        if isinstance(result, Halt):
+            raise _halted(batch, result.reason)
+        if result is None:
+            fault = store_fault(batch.out)  # the process may have died of it
+            if fault:
+                raise _halted(batch, fault)
+            failed = failure(report.task.video, report.failure)
+            result = settle(batch.out, batch.run, report.task.video, failed)
+        # What a container announces is seldom exact, and a kept video takes no frames.
+        bar.total -= left[name]
+        bar.refresh()
+        _tell(report.task.video, result)
+        yield result
+
+
+def _offered(batch: Batch, jobs: Sequence[Job], held: list[Job]) -> Iterator[Job]:
+    """The jobs that are nobody's as yet, asked for one by one."""
+    for job in jobs:
+        if is_leased(job.leases, job.video.video_id):
+            held.append(job)
+        elif job.video.video_id not in settled(batch.out, batch.run):
+            yield job
+
+
+def _wait(batch: Batch, jobs: Sequence[Job], patience: float) -> list[Job]:
+    """What is left to do once one of the jobs that others had is free; nothing, if none will be."""
+    deadline, told = time.monotonic() + patience, False
+    while jobs and time.monotonic() < deadline:
+        done = settled(batch.out, batch.run)
+        left = [job for job in jobs if job.video.video_id not in done]
+        if not left or not all(is_leased(job.leases, job.video.video_id) for job in left):
+            return left
+        if not told:
+            logger.warning("waiting for %d videos that another run works on", len(left))
+            told = True
+        time.sleep(_LOOK_AGAIN)
+    return []
+
+
+def _pose_file(out: Path, video: Video) -> Path:
+    return out / (video.video_id + SUFFIX)
+
+
+def _tell(video: Video, outcome: Outcome) -> None:
+    """The terminal is told the path of a video that failed; the manifest is not."""
+    if outcome.status == "failed":
+        logger.error("%s: %s", video.path, outcome.message)
+
+
+def _halted(batch: Batch, reason: str) -> InputError:
+    return InputError(
+        f"{batch.out}: expected a folder that takes files, found: {reason}; set that right and run "
+        "again: what is done is kept"
     )
 
 
-def _sweep(out: Path, videos: Sequence[Video]) -> None:
-    """Remove what a killed run left half-written."""
-    mine = {video.video_id + PARTIAL_SUFFIX for video in videos}
-    for path in out.glob("*.partial"):
-        if path.name in mine or time.time() - path.stat().st_mtime > _STALE_AFTER:
-            path.unlink()
-
-
-def _write_manifest(
-    path: Path, earlier: dict[str, tuple[str, ...]], outcomes: Iterable[Outcome]
-) -> None:
-    rows = {
-        o.video_id: (o.status, str(o.frames), f"{o.seconds:.3f}", f"{o.fps:.3f}", o.message)
-        for o in outcomes
-    }
-    _write_table(path, ("id", "status", "frames", "seconds", "fps", "message"), {**earlier, **rows})
-
-
-def _read_table(path: Path) -> dict[str, tuple[str, ...]]:
-    """First column -> the others; empty when there is no such file."""
-    if not path.exists():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row[0]: tuple(row[1:]) for row in list(csv.reader(file))[1:] if row}
-
-
-def _write_table(path: Path, columns: Sequence[str], rows: dict[str, tuple[str, ...]]) -> None:
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(columns)
-    table.writerows((key, *rows[key]) for key in sorted(rows))
-    write_text(path, text.getvalue())
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fault = store_fault(folder)
+    except OSError as error:
+        fault = error.strerror or str(error)
+    if fault:
+        raise InputError(f"{folder}: expected a folder that can be written, found: {fault}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
@@ -31,6 +32,7 @@ from mgpose.structures import SKELETONS, InputError, PoseSequence, Skeleton
 SUFFIX = ".h5"
 PARTIAL_SUFFIX = ".h5.partial"
 _BLOCK_FRAMES = 16 * CHUNK_FRAMES
+_RESERVE = 1 << 18  # bytes, for a padded last chunk and what HDF5 notes of its own
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -160,8 +162,11 @@ class PoseFile:
     def time(self) -> npt.NDArray[np.float64]:
         """(T,) time stamps alone; seconds, or frame numbers where the rate is unknown."""
         with self._sound():
-            stamps: npt.NDArray[np.float64] = self._data["time"][:]
-            return stamps
+            # HDF5 notes every chunk that one call touches: a long video is read in blocks.
+            starts = range(0, self.header.frames, _BLOCK_FRAMES)
+            data = self._data["time"]
+            stamps = [data[start : start + _BLOCK_FRAMES] for start in starts]
+            return np.concatenate(stamps)
 
     def blocks(self) -> Iterator[PoseSequence]:
         """The whole sequence in pieces of at most 1024 frames, in constant memory."""
@@ -175,7 +180,7 @@ class PoseFile:
             yield
         except InputError:
             raise
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.path}: not a sound pose file: {_line(error)}") from None
 
 
@@ -183,7 +188,7 @@ class PoseFileWriter:
     """Writes ``<video_id>.h5`` into a folder, block by block in constant memory.
 
     The file appears under its name only through :meth:`publish`; leaving the ``with`` block
-    without it leaves nothing behind.
+    without it leaves nothing behind. A full disk is an :class:`OSError` with its number.
 
     Args:
         folder: an existing folder.
@@ -216,6 +221,7 @@ class PoseFileWriter:
             ValueError: when time does not increase, or the block differs from the first one in
                 anything but its data.
         """
+        self._reserve(sum(getattr(block, name).nbytes for name in DTYPES))
         if self._first is None:
             self._first = block.window(0, 1)
             self._create(block)
@@ -240,9 +246,13 @@ class PoseFileWriter:
         """
         if self._first is None:
             raise ValueError(f"{self._final.name}: a sequence without frames cannot be stored")
+        self._reserve(0)
         for name, value in _attributes(self._first, provenance).items():
             self._file.attrs[name] = _fixed_length(value)
+        self._file.flush()
+        size = self._file.id.get_filesize()
         self._file.close()
+        os.truncate(self._partial, size)  # what was reserved and not used
         digest = hashlib.sha256()
         with PoseFile(self._partial) as file:
             same = file.header.provenance == provenance and file.header.frames == self._frames
@@ -253,6 +263,15 @@ class PoseFileWriter:
             raise OSError(f"{self._partial}: what was read back differs from what was written")
         publish(self._partial, self._final)
         return self._final
+
+    def _reserve(self, data: int) -> None:
+        """Room on the disk for bytes of data to come, or an error: where a write of its own fails,
+        HDF5 keeps that to itself, and later crashes the process.
+        """
+        if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+            size = self._file.id.get_filesize() + data + _RESERVE
+            with self._partial.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
 
     def _create(self, block: PoseSequence) -> None:
         for name, dtype in DTYPES.items():
