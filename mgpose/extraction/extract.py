@@ -32,12 +32,14 @@ class Extracted:
     Args:
         frames: in the pose file.
         frames_with_person: those with a person in them.
+        frames_failed: those that could not be decoded.
         seconds: by the video's time stamps.
         frames_unyielded: announced by the container and never yielded.
     """
 
     frames: int
     frames_with_person: int
+    frames_failed: int
     seconds: float
     frames_unyielded: int
 
@@ -73,7 +75,7 @@ def extract_video(
         find = FrameExtractor(detector, method.tracker(), estimator)
         writer = stack.enter_context(PoseFileWriter(folder, video_id))
         rows = _Rows()
-        with_person = frames = 0
+        with_person = failed = frames = 0
         first = last = 0.0
 
         def write() -> None:
@@ -86,6 +88,7 @@ def extract_video(
                 rows.append(keypoints, scores, frame.time, flags)
                 first, last = (first if frames else frame.time), frame.time
                 frames += 1
+                failed += bool(flags & FrameFlag.FAILED)
                 with_person += not flags & (FrameFlag.FAILED | FrameFlag.NO_PERSON)
             progress(len(block))
             if len(rows.time) >= _BLOCK_FRAMES:
@@ -106,7 +109,7 @@ def extract_video(
             )
         )
         seconds = last - first if reader.time_source == "container" else 0.0
-        return Extracted(frames, with_person, seconds, reader.frames_unyielded)
+        return Extracted(frames, with_person, failed, seconds, reader.frames_unyielded)
 
 
 class FrameExtractor:

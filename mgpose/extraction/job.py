@@ -187,16 +187,18 @@ def _extract(
     done = extract_video(
         video.path, folder, video.video_id, method, digest, video.subject, extracting
     )
-    empty = done.frames - done.frames_with_person
-    notes = [f"no person in {empty} of {done.frames} frames"] if empty else []
-    if done.frames_unyielded:
-        notes.append(f"{done.frames_unyielded} further frames announced but not found")
+    empty = done.frames - done.frames_failed - done.frames_with_person
+    counted = (
+        (empty, f"no person in {empty} of {done.frames} frames"),
+        (done.frames_failed, f"{done.frames_failed} frames could not be decoded"),
+        (done.frames_unyielded, f"{done.frames_unyielded} further frames announced but not found"),
+    )
     return Outcome(
         video.video_id,
         "extracted",
         done.frames,
         done.seconds,
-        "; ".join(notes),
+        "; ".join(note for count, note in counted if count),
         done.frames / (time.monotonic() - started),
     )
 

@@ -131,12 +131,12 @@ def read_table(path: Path, columns: Sequence[str]) -> Rows:
     if not path.exists():
         return {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             table = csv.DictReader(file, restval="", strict=True)
             if "id" not in (table.fieldnames or ()):
                 raise InputError(f"{path}: expected a table with a column 'id', found none")
             return {row["id"]: {name: row.get(name, "") for name in columns} for row in table}
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise InputError(f"{path}: expected a CSV table, found: {error}") from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -113,11 +114,7 @@ class CutDetector:
 
     def is_cut(self, image: Image) -> bool:
         """Whether this frame, (H, W, 3) uint8, begins something else than the one before."""
-        rows, columns = (
-            np.linspace(0, size - 1, points).astype(int)
-            for size, points in zip(image.shape[:2], _GRID, strict=True)
-        )
-        grey = image[rows[:, None], columns].astype(np.int16).sum(axis=2) // 3
+        grey = image[_grid(*image.shape[:2])].astype(np.int16).sum(axis=2) // 3
         before, self._before = self._before, grey
         if before is None:
             return False
@@ -127,6 +124,16 @@ class CutDetector:
         if not cut:
             self._usual += _USUAL * (changed - self._usual)
         return cut
+
+
+@cache
+def _grid(height: int, width: int) -> tuple[npt.NDArray[np.int64], ...]:
+    """Index of evenly spaced points of a picture."""
+    rows, columns = (
+        np.linspace(0, size - 1, points).astype(np.int64)
+        for size, points in zip((height, width), _GRID, strict=True)
+    )
+    return np.ix_(rows, columns)
 
 
 def _unexplained(before: npt.NDArray[np.int16], after: npt.NDArray[np.int16]) -> float:

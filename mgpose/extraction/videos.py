@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +33,11 @@ class Video:
 def find_videos(inputs: Sequence[Path], manifest: Path | None = None) -> list[Video]:
     """The videos among files and folders, in order of their ids.
 
-    A folder is searched to its depths for files with the suffix of a video; a file is taken
-    whatever its suffix. Without a manifest the id is a hash of the path relative to the folder (of
-    a file, its name), so that no name leaks. With one, the ids and subjects are the manifest's,
-    and videos that it does not list are left out.
+    A folder is searched to its depths for files with the suffix of a video, broken links among
+    them, which are told when their turn comes; a file is taken whatever its suffix. Without a
+    manifest the id is a hash of the path relative to the folder (of a file, its name), so that no
+    name leaks. With one, the ids and subjects are the manifest's, and videos that it does not list
+    are left out.
 
     Raises:
         InputError: when nothing is found, ids clash, or the manifest cannot be read or names a
@@ -45,10 +47,10 @@ def find_videos(inputs: Sequence[Path], manifest: Path | None = None) -> list[Vi
     for source in inputs:
         if source.is_dir():
             for path in sorted(source.rglob("*")):
-                if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
-                    found[path.resolve()] = path.relative_to(source).as_posix()
+                if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir():
+                    found[_resolved(path)] = path.relative_to(source).as_posix()
         else:
-            found[source.resolve()] = source.name
+            found[_resolved(source)] = source.name
     if not found:
         raise InputError(
             f"{', '.join(map(str, inputs))}: expected videos ({', '.join(sorted(VIDEO_SUFFIXES))}),"
@@ -64,7 +66,15 @@ def find_videos(inputs: Sequence[Path], manifest: Path | None = None) -> list[Vi
 
 def hashed_id(relative_path: str) -> str:
     """A video id that does not tell the path that it is made from."""
-    return "v" + hashlib.sha256(relative_path.encode()).hexdigest()[:12]
+    return "v" + hashlib.sha256(os.fsencode(relative_path)).hexdigest()[:12]
+
+
+def _resolved(path: Path) -> Path:
+    """The file itself behind links; a link that leads nowhere as it is."""
+    try:
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError):  # nothing there, or a loop
+        return path.absolute()
 
 
 def _listed(found: dict[Path, str], manifest: Path) -> list[Video]:

@@ -20,7 +20,17 @@ def publish(partial: Path, final: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file under its final name only when it is whole."""
+    """Write a UTF-8 text file under its final name only when it is whole.
+
+    Names of files that are not UTF-8 keep their bytes, as Python's file functions give them.
+
+    Raises:
+        OSError: when it cannot be written; nothing is left behind then.
+    """
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8", newline="")
-    publish(partial, path)
+    try:
+        partial.write_text(text, encoding="utf-8", errors="surrogateescape", newline="")
+        publish(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
