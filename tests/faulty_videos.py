@@ -20,10 +20,10 @@ from faulty.not_videos import FORBIDDEN
 from faulty.studio import Recipe
 from faulty.table import markdown
 
-from mgpose.extraction.batch import extract_batch
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.manifest import Outcome
-from mgpose.extraction.videos import Video
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.jobs.batch import extract_batch
+from mgpose.extraction.jobs.manifest import Outcome
+from mgpose.extraction.jobs.videos import Video
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -22,9 +22,9 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(REPO), str(REPO / "tests")]
 
-from mgpose.extraction.estimator_settings import EstimatorSettings  # noqa: E402
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings  # noqa: E402
+from mgpose.extraction.estimators.methods import build_method  # noqa: E402
 from mgpose.extraction.extract import extract_video  # noqa: E402
-from mgpose.extraction.methods import build_method  # noqa: E402
 from mgpose.io.video import VideoReader  # noqa: E402
 
 

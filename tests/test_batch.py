@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mgpose.extraction.batch import extract_batch
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.job import sweep
-from mgpose.extraction.lease import take_lease
-from mgpose.extraction.manifest import MANIFEST_COLUMNS, Outcome, merge_rows, read_table
-from mgpose.extraction.plan import Estimate, Probe, cut, plan_jobs
-from mgpose.extraction.videos import Video, find_videos
-from mgpose.extraction.workers import run_tasks, shares_of_cores
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.jobs.batch import extract_batch
+from mgpose.extraction.jobs.job import sweep
+from mgpose.extraction.jobs.lease import take_lease
+from mgpose.extraction.jobs.manifest import MANIFEST_COLUMNS, Outcome, merge_rows, read_table
+from mgpose.extraction.jobs.plan import Estimate, Probe, cut, plan_jobs
+from mgpose.extraction.jobs.videos import Video, find_videos
+from mgpose.extraction.jobs.workers import run_tasks, shares_of_cores
 from mgpose.io import PoseStore
 from mgpose.io.video import VideoReader
 from mgpose.structures import InputError

@@ -4,15 +4,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mgpose.extraction.batch import extract_batch
-from mgpose.extraction.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.mediapipe_holistic import mediapipe_method, settle_hands
 from mgpose.extraction.extract import FrameExtractor
-from mgpose.extraction.manifest import Outcome
-from mgpose.extraction.mediapipe_holistic import mediapipe_method, settle_hands
+from mgpose.extraction.jobs.batch import extract_batch
+from mgpose.extraction.jobs.manifest import Outcome
+from mgpose.extraction.jobs.videos import Video, find_videos, hashed_id
+from mgpose.extraction.jobs.workers import run_tasks
 from mgpose.extraction.roles import Box
 from mgpose.extraction.tracker import SubjectTracker
-from mgpose.extraction.videos import Video, find_videos, hashed_id
-from mgpose.extraction.workers import run_tasks
 from mgpose.io import PoseStore
 from mgpose.io.pose_file import PoseFile
 from mgpose.io.video import VideoFrame
@@ -288,7 +288,7 @@ def first_frames(path, count):
 @pytest.mark.shared
 def test_the_person_at_the_edge_is_noticed(real_data, tmp_path):
     pytest.importorskip("mediapipe")
-    from mgpose.extraction.mediapipe_faces import MediaPipeFaceDetector
+    from mgpose.extraction.estimators.mediapipe_faces import MediaPipeFaceDetector
 
     for name, people in (("bird", 2), ("book", 1), ("again", 1)):
         images = first_frames(real_data / f"videos/intel-asl/{name}.mkv", 20)

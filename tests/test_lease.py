@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mgpose.extraction import lease as leases
-from mgpose.extraction.lease import (
+from mgpose.extraction.jobs import lease as leases
+from mgpose.extraction.jobs.lease import (
     STALE_AFTER,
     Lease,
     is_leased,
@@ -114,7 +114,8 @@ def test_an_unsigned_lease_is_not_for_ever(folder):
 
 def test_a_holder_that_is_killed(repo, folder):
     code = (
-        "import time; from pathlib import Path; from mgpose.extraction.lease import take_lease\n"
+        "import time; from pathlib import Path\n"
+        "from mgpose.extraction.jobs.lease import take_lease\n"
         f"lease = take_lease(Path({str(folder)!r}), 'a'); print('held', flush=True); time.sleep(60)"
     )
     environment = {**os.environ, "PYTHONPATH": str(repo)}

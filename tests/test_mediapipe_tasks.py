@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mgpose.extraction.batch import extract_batch
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.mediapipe_tasks import MediaPipeTasks, landmarks_to_pose
-from mgpose.extraction.methods import build_method
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.mediapipe_tasks import MediaPipeTasks, landmarks_to_pose
+from mgpose.extraction.estimators.methods import build_method
+from mgpose.extraction.jobs.batch import extract_batch
+from mgpose.extraction.jobs.videos import Video
 from mgpose.extraction.roles import Box, View
-from mgpose.extraction.videos import Video
 from mgpose.io import PoseStore
 from mgpose.structures import InputError
 from mgpose.structures.sources import MEDIAPIPE_543
@@ -282,7 +282,7 @@ def test_an_old_release_is_refused_with_what_to_install(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(CURRENT, reason="this mediapipe is current")
 def test_all_of_this_file_with_a_current_mediapipe(repo, bundle, portrait, tmp_path):
-    from mgpose.extraction.mediapipe_holistic import MediaPipeHolistic
+    from mgpose.extraction.estimators.mediapipe_holistic import MediaPipeHolistic
 
     default = MediaPipeHolistic()
     np.save(bundle.with_suffix(".npy"), default.estimate([View(portrait)])[0][0])

@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from mgpose.extraction.batch import extract_batch
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.methods import build_method
-from mgpose.extraction.mmpose_files import find_config, load_weights, published_checkpoint
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.methods import build_method
+from mgpose.extraction.estimators.mmpose_files import (
+    find_config,
+    load_weights,
+    published_checkpoint,
+)
+from mgpose.extraction.jobs.batch import extract_batch
+from mgpose.extraction.jobs.videos import Video
 from mgpose.extraction.roles import Box, View
-from mgpose.extraction.videos import Video
 from mgpose.io import PoseStore
 from mgpose.structures import InputError
 from mgpose.structures.sources import WHOLEBODY_133
@@ -153,7 +157,7 @@ def test_the_script_is_sound(repo):
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """Random weights of RTMW-m, as far apart as trained ones, in a file like a published one."""
-    from mgpose.extraction.mmpose_imports import import_mmpose
+    from mgpose.extraction.estimators.mmpose_imports import import_mmpose
 
     apis = import_mmpose()
     package = Path(importlib.util.find_spec("mmpose").origin).parent
@@ -182,7 +186,7 @@ BOXES = [None, Box(100.5, 20, 500, 470), Box(-20, 10, 300, 480.25), Box(200, 100
 
 def reference(model, image, box):
     """MMPose's own way, for one picture."""
-    from mgpose.extraction.mmpose_imports import import_mmpose
+    from mgpose.extraction.estimators.mmpose_imports import import_mmpose
 
     boxes = None if box is None else np.array([[box.x0, box.y0, box.x1, box.y1]])
     image = np.ascontiguousarray(image[..., ::-1])
@@ -259,7 +263,7 @@ class TestRealLibrary:
     def test_a_network_of_other_keypoints_is_refused(self, tmp_path):
         name = "rtmpose-t_8xb256-420e_coco-256x192"
         package = Path(importlib.util.find_spec("mmpose").origin).parent
-        from mgpose.extraction.mmpose_imports import import_mmpose
+        from mgpose.extraction.estimators.mmpose_imports import import_mmpose
 
         model = import_mmpose().init_model(str(find_config(name, package)), device="cpu")
         torch.save(model.state_dict(), tmp_path / "body.pth")

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mgpose.extraction.batch import extract_batch
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.methods import build_method
-from mgpose.extraction.onnx_network import OnnxNetwork, onnx_sha256
-from mgpose.extraction.onnx_wholebody import OnnxWholeBody, decode_simcc
-from mgpose.extraction.person_detectors import PersonNetwork, choose_detector
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.methods import build_method
+from mgpose.extraction.estimators.onnx_network import OnnxNetwork, onnx_sha256
+from mgpose.extraction.estimators.onnx_wholebody import OnnxWholeBody, decode_simcc
+from mgpose.extraction.estimators.person_detectors import PersonNetwork, choose_detector
+from mgpose.extraction.jobs.batch import extract_batch
+from mgpose.extraction.jobs.videos import Video
 from mgpose.extraction.roles import Box, View
-from mgpose.extraction.videos import Video
 from mgpose.io import PoseStore
 from mgpose.io.pose_file import PoseFile
 from mgpose.structures import InputError

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.methods import METHODS, build_method
-from mgpose.extraction.person_detectors import FullFrameDetector, choose_detector
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.methods import METHODS, build_method
+from mgpose.extraction.estimators.person_detectors import FullFrameDetector, choose_detector
+from mgpose.extraction.estimators.top_down import Crop, TopDownEstimator, thread_count
 from mgpose.extraction.roles import Box, View
-from mgpose.extraction.top_down import Crop, TopDownEstimator, thread_count
 from mgpose.structures import InputError
 
 SIZES = [(192, 256), (288, 384), (256, 256)]

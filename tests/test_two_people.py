@@ -194,7 +194,7 @@ def compose(data: Path, scene: Scene) -> Iterator[np.ndarray]:
 @cache
 def solo(data: Path, name: str) -> np.ndarray:
     """(T, 543, 2) keypoints of a clip on its own."""
-    from mgpose.extraction.mediapipe_holistic import MediaPipeHolistic
+    from mgpose.extraction.estimators.mediapipe_holistic import MediaPipeHolistic
     from mgpose.extraction.roles import View
 
     model = MediaPipeHolistic()
@@ -298,9 +298,9 @@ def foreign_hands(keypoints, people, owners) -> Iterator[bool]:
 
 
 def extract(video: Path, folder: Path, name: str):
-    from mgpose.extraction.estimator_settings import EstimatorSettings
+    from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+    from mgpose.extraction.estimators.mediapipe_holistic import mediapipe_method
     from mgpose.extraction.extract import extract_video
-    from mgpose.extraction.mediapipe_holistic import mediapipe_method
     from mgpose.io.pose_file import PoseFile
 
     folder.mkdir(exist_ok=True)

@@ -7,7 +7,7 @@ time. Exit code 0 when each video is in the store, 2 when one failed (the others
 import argparse
 import logging
 
-from mgpose.extraction.command import add_arguments, run
+from mgpose.extraction.jobs.command import add_arguments, run
 from mgpose.structures import run_tool
 
 

@@ -39,6 +39,6 @@ fi
 if ! "$python" -c "import cv2" 2>/dev/null; then
     "${pip[@]}" --no-deps --force-reinstall opencv-python-headless
 fi
-"$python" -c "from mgpose.extraction.mmpose_wholebody import import_mmpose; import_mmpose()"
+"$python" -c "from mgpose.extraction.estimators.mmpose_wholebody import import_mmpose; import_mmpose()"
 "$python" -m pip check || echo "(that mmpose lacks chumpy is meant: it never imports it)"
 echo "$wanted" > "$marker"

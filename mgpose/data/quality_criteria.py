@@ -130,10 +130,11 @@ def _swaps(quality: VideoQuality) -> tuple[float, str]:
 
 
 def _flagged(flag: str, per: float = 1) -> Figure:
-    """Frames with a flag as share of all, unknown where no picture was ever seen."""
+    """Frames with a flag as share of all; none in imported poses tells nothing."""
 
     def figure(quality: VideoQuality) -> tuple[float, str]:
-        count = quality.ledger[flag] if quality.watched else math.nan
+        flagged = quality.ledger[flag]
+        count = flagged if quality.watched or flagged else math.nan
         return per * count / quality.frames, _times(count)
 
     return figure

@@ -67,7 +67,8 @@ def read_include(path: Path, store: Iterable[str], where: Path) -> Inclusion:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        table = _table(text) if text.startswith(_COLUMNS[0] + ",") else _lines(text)
+        delimiter = _delimiter(text)
+        table = _table(text, delimiter) if delimiter else _lines(text)
     except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise InputError(
             f"{path}: expected an include list (an id a line, or CSV with the columns "
@@ -86,9 +87,22 @@ def read_include(path: Path, store: Iterable[str], where: Path) -> Inclusion:
     return Inclusion(videos, {v: table.get(v, "not in the list") for v in ids if v not in videos})
 
 
-def _table(text: str) -> dict[str, str]:
+def _delimiter(text: str) -> str:
+    """What stands between the fields of a table; ``""`` for a list of ids.
+
+    Spreadsheets write a semicolon where the comma is the decimal sign.
+    """
+    for delimiter in ",;":
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        heading = next(rows, [])
+        if len(heading) > 1 and heading[0] == _COLUMNS[0]:
+            return delimiter
+    return ""
+
+
+def _table(text: str, delimiter: str) -> dict[str, str]:
     """Video -> why it stays out, ``""`` for those that are read."""
-    rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     if tuple(rows.fieldnames or ()) != _COLUMNS:
         raise ValueError(f"the columns {rows.fieldnames}")
     table: dict[str, str] = {}

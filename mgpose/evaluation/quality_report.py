@@ -172,7 +172,10 @@ def _card(verdict: VideoVerdict, opened: bool) -> dict[str, Any]:
 def _facts(quality: VideoQuality) -> dict[str, str]:
     unseen = "not recorded"
     counted = {name: f"{count:,}" for name, count in quality.ledger.items()}
-    told = quality.watched
+
+    def told(flag: str) -> bool:
+        return quality.watched or quality.ledger[flag] > 0
+
     lost = quality.ledger["failed"] + quality.unyielded
     return {
         "length": f"{quality.frames:,} frames"
@@ -185,12 +188,12 @@ def _facts(quality: VideoQuality) -> dict[str, str]:
         else f"{percent(quality.cut)} of frames",
         "left/right swaps": ", ".join(f"{limb}s {count}" for limb, count in quality.swaps.items())
         or "cannot be told",
-        "changes of person": counted["subject_switched"] if told else unseen,
+        "changes of person": counted["subject_switched"] if told("subject_switched") else unseen,
         "several people": percent(quality.ledger["several_people"] / quality.frames)
-        if told
+        if told("several_people")
         else unseen,
-        "frames lost": f"{lost:,}" if told or lost else unseen,
-        "frames repaired": counted["repaired"] if told else unseen,
+        "frames lost": f"{lost:,}" if quality.watched or lost else unseen,
+        "frames repaired": counted["repaired"] if told("repaired") else unseen,
     }
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from mgpose.extraction.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.methods import build_method
 from mgpose.extraction.extract import FrameExtractor
-from mgpose.extraction.methods import build_method
 from mgpose.io.video import VideoReader
 from mgpose.structures import InputError
 

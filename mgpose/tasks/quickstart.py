@@ -13,9 +13,9 @@ from mgpose.engine.pretrain import FINAL_CHECKPOINT, pretrain
 from mgpose.engine.settings import PretrainSettings, load_config, read_settings
 from mgpose.evaluation.results import ROW_KINDS, ResultRow, TaskResult
 from mgpose.evaluation.table import format_table, metric_title
-from mgpose.extraction.batch import extract_batch
+from mgpose.extraction.jobs.batch import extract_batch
+from mgpose.extraction.jobs.videos import find_videos
 from mgpose.extraction.portrait import write_portrait_video
-from mgpose.extraction.videos import find_videos
 from mgpose.io.pose_file import write_pose_file
 from mgpose.io.store import PoseStore
 from mgpose.structures import InputError

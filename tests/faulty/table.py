@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from faulty.judge import Verdict
-from mgpose.extraction.manifest import Outcome
+from mgpose.extraction.jobs.manifest import Outcome
 from mgpose.structures import FrameFlag
 
 _COLUMNS = (

@@ -146,8 +146,10 @@ def agreed_size(
     """The frame size of a file or else the user's.
 
     Raises:
-        InputError: when the two differ.
+        InputError: when the two differ, or the file's is no size.
     """
+    if found is not None and min(found) < 1:
+        raise InputError(f"{where}: expected a frame's width and height, found {found}")
     if found is not None and told is not None and found != told:
         raise InputError(
             f"{where}: the file says a frame size of {found}, --frame-size says {told}"

@@ -54,6 +54,7 @@ _SET_SKELETONS = {
     203: skeleton_by_name("mediapipe_contours_203"),
     75: skeleton_by_name("mediapipe_body_hands_75"),
 }
+_MAX_SPREAD = 100  # frame numbers for each file before the numbering is taken for a mistake
 _SET_NAME = re.compile(r"(p\d+|session\d+)(?![a-z0-9])")
 
 
@@ -80,6 +81,7 @@ class _Row:
 
 
 _POSE = 33
+_FLOAT32_MAX = np.finfo(np.float32).max
 _WRISTS, _SHOULDERS = (15, 16), (11, 12)
 _ROWS = {
     1662: _Row(skeleton_by_name("mediapipe_543"), 4),
@@ -107,27 +109,41 @@ def read_npz_sets(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator
         raise InputError(f"{source}: expected .npz files with arrays kp, score, label, seq; none")
     for path in files:
         try:
-            yield from _read_npz_set(path, options)
-        except InputError as error:
+            name, arrays = _set_name(path), _load_set(path)
+        except (InputError, OSError) as error:
             yield FailedImport(str(error))
+        else:
+            yield from _read_npz_set(path, name, arrays, options)
 
 
-def _read_npz_set(path: Path, options: ImportOptions) -> Iterator[ImportedPose]:
+def _set_name(path: Path) -> str:
+    """The person or session that a file's name starts with."""
     name = _SET_NAME.match(path.stem)
     if name is None:
         raise InputError(
             f"{path}: expected a name that starts with the person (p01...) or session "
             "(session0...); rename the file"
         )
-    subject = name[1]
+    return name[1]
+
+
+def _read_npz_set(
+    path: Path, subject: str, arrays: tuple[npt.NDArray[np.generic], ...], options: ImportOptions
+) -> Iterator[Imported]:
     groups = {"session": subject} if subject.startswith("session") else {}
-    keypoints, scores, labels, numbers = _load_set(path)
+    keypoints, scores, labels, numbers = arrays
     skeleton = _SET_SKELETONS[keypoints.shape[2]]
     digest = sha256_of(path)
-    for kp, score, label, number in zip(keypoints, scores, labels, numbers, strict=True):
+
+    def read(row: int) -> ImportedPose:
+        kp, score, label = keypoints[row], scores[row], str(labels[row])
+        if not np.isfinite(score).all() or not np.isfinite(kp[score > 0]).all():
+            raise InputError(f"{path}: sequence {row}: expected finite kp and score, found others")
         sequence = _sequence(skeleton, kp, score, np.arange(len(kp)), options.fps, subject)
-        video = f"{subject}_{slug(str(label))}_{int(number):03d}"
-        yield ImportedPose(video, sequence, (_whole(video, sequence, str(label), groups),), digest)
+        video = f"{subject}_{slug(label)}_{int(numbers[row]):03d}"
+        return ImportedPose(video, sequence, (_whole(video, sequence, label, groups),), digest)
+
+    yield from read_each(range(len(keypoints)), read)
 
 
 def _load_set(path: Path) -> tuple[npt.NDArray[np.generic], ...]:
@@ -139,15 +155,21 @@ def _load_set(path: Path) -> tuple[npt.NDArray[np.generic], ...]:
             if missing:
                 raise InputError(f"{path}: expected arrays kp, score, label, seq; lacks {missing}")
             kp, score, label, seq = (arrays[k] for k in ("kp", "score", "label", "seq"))
-    except (BadZipFile, zlib.error, OSError, TypeError, ValueError) as error:
+    except (BadZipFile, zlib.error, OSError, EOFError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: expected a plain .npz file; {error}") from error
-    shaped = kp.ndim == 4 and kp.shape[2] in _SET_SKELETONS and kp.shape[3] == 3
-    if not shaped or score.shape != kp.shape[:3] or not len(kp) == len(label) == len(seq):
+    shaped = kp.ndim == 4 and kp.shape[2] in _SET_SKELETONS and kp.shape[3] == 3 and kp.size > 0
+    if not shaped or score.shape != kp.shape[:3] or not label.shape == seq.shape == kp.shape[:1]:
         raise InputError(
             f"{path}: expected kp (N, T, 203 or 75, 3) and matching score, label, seq; "
             f"got {kp.shape}, {score.shape}, {label.shape}, {seq.shape}"
+        )
+    kinds = "".join(array.dtype.kind for array in (kp, score, seq))
+    if not set(kinds) <= set("fiu") or kinds[2] == "f" or (label == "").any():
+        raise InputError(
+            f"{path}: expected numbers in kp and score, whole ones in seq, and labels that are not "
+            f"empty; got {kp.dtype}, {score.dtype}, {seq.dtype}, {label.dtype}"
         )
     return kp, score, label, seq
 
@@ -231,8 +253,8 @@ def read_frame_folders(source: Path, options: ImportOptions = NO_OPTIONS) -> Ite
 def _holds_sequence(path: Path) -> bool:
     """True for an array of frames; one frame, and what cannot be read, is False."""
     try:
-        return bool(np.load(path, mmap_mode="r", allow_pickle=False).ndim == 2)
-    except (OSError, ValueError, EOFError):
+        return bool(np.lib.format.open_memmap(path, mode="r").ndim == 2)
+    except (OSError, ValueError):
         return False
 
 
@@ -246,6 +268,11 @@ def _read_sequence(
         numbers = np.arange(len(vectors))
     else:
         numbered = dict(zip(map(_frame_number, paths), arrays, strict=True))
+        if max(numbered) - min(numbered) > 1000 + _MAX_SPREAD * len(numbered):
+            raise InputError(
+                f"{paths[0].parent}: expected frames numbered one after the other, found "
+                f"{len(paths)} files from {min(numbered)} to {max(numbered)}; correct the names"
+            )
         numbers = np.arange(min(numbered), max(numbered) + 1)
         vectors = np.zeros((len(numbers), len(arrays[0])), np.float32)
         for frame, array in numbered.items():
@@ -276,11 +303,12 @@ def _frame_number(path: Path) -> int:
 def _load_array(path: Path) -> npt.NDArray[np.generic]:
     """One frame (N,) or several (T, N), where N is a known number."""
     try:
-        array: npt.NDArray[np.generic] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        # Mapped, since np.load would take an archive for an array of no shape.
+        array = np.array(np.lib.format.open_memmap(path, mode="r"))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a plain .npy file; {error}") from error
     known = array.ndim in (1, 2) and array.shape[-1] in _ROWS and array.size > 0
-    if not known or array.dtype.kind != "f" or not np.isfinite(array).all():
+    if not known or array.dtype.kind != "f" or not (np.abs(array) < _FLOAT32_MAX).all():
         raise InputError(
             f"{path}: expected frames of {', '.join(map(str, _ROWS))} finite numbers, got "
             f"{array.dtype} {array.shape}"

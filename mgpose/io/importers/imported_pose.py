@@ -64,6 +64,9 @@ class ImportedPose:
         sequence: the poses; a part that the source did not see is NaN.
         annotations: labelled spans of this video.
         source_sha256: SHA-256, in hexadecimal, of the bytes that the sequence was read from.
+
+    Raises:
+        InputError: for a group that ``annotations.csv`` cannot hold.
     """
 
     video_id: str
@@ -75,6 +78,13 @@ class ImportedPose:
         strangers = sorted({a.video for a in self.annotations} - {self.video_id})
         if strangers:
             raise ValueError(f"annotations of {self.video_id!r} name other videos: {strangers}")
+        words = {word for a in self.annotations for pair in a.groups.items() for word in pair}
+        odd = sorted(word for word in words if "=" in word or ";" in word)
+        if odd:  # told here, where it costs this sequence only: annotations.csv cannot hold it
+            raise InputError(
+                f"{self.video_id}: a group, such as the part of a split, cannot hold '=' or ';', "
+                f"found {odd[0]!r}; rename it"
+            )
 
 
 @dataclass(frozen=True)
@@ -88,11 +98,11 @@ Imported = ImportedPose | FailedImport
 
 
 def read_each(items: Iterable[Item], read: Callable[[Item], ImportedPose]) -> Iterator[Imported]:
-    """``read`` of every item in turn; bad input costs its own item only."""
+    """``read`` of every item in turn; bad input and unreadable files cost their own item only."""
     for item in items:
         try:
             imported: Imported = read(item)
-        except InputError as error:
+        except (InputError, OSError) as error:
             imported = FailedImport(str(error))
         yield imported
 
@@ -107,13 +117,15 @@ def frame_times(
 
 
 def slug(text: str) -> str:
-    """A label as a piece of an id: lower case, runs of other characters become one underscore.
+    """A name as a piece of an id: lower case, runs of other characters become one underscore.
 
-    >>> slug("Tu Tum Aap"), slug("don't")
-    ('tu_tum_aap', 'dont')
+    A name without Latin letters and digits becomes its hash, so that two of them stay apart.
+
+    >>> slug("Tu Tum Aap"), slug("don't"), slug("감사")
+    ('tu_tum_aap', 'dont', 'v3f663e28cb')
     """
-    words = re.sub(r"[^a-z0-9]+", "_", text.lower().replace("'", ""))
-    return words.strip("_") or "unnamed"
+    words = re.sub(r"[^a-z0-9]+", "_", text.lower().replace("'", "")).strip("_")
+    return words or "v" + hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def sha256_of(*paths: Path) -> str:

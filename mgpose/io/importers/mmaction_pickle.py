@@ -188,6 +188,11 @@ def clip_sequence(clip: Clip, options: ImportOptions) -> tuple[PoseSequence, str
 
 
 def _clip_sequence(clip: Clip, options: ImportOptions) -> tuple[PoseSequence, str]:
+    label = clip.entry.get("label")
+    if label is not None and not isinstance(label, (int, np.integer)):
+        raise InputError(
+            f"{clip.where}: expected the number of its class as label, found {label!r:.100}"
+        )
     keypoints = _array(clip, "keypoint", 4)
     scores = None if "keypoint_score" not in clip.entry else _array(clip, "keypoint_score", 3)
     people, frames, points, dims = keypoints.shape
@@ -246,7 +251,7 @@ def _img_shape(clip: Clip) -> tuple[int, int] | None:
 
 def _class_names(path: Path) -> list[str]:
     try:
-        names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: expected a text file with one class name a line; {error}"

@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
@@ -64,11 +65,11 @@ def read_nw_ucla(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[
     yield from read_each(chain([first], contents), lambda item: _read_sequence(*item))
 
 
-def _contents(source: Path) -> Iterator[tuple[str, bytes]]:
-    """File names and bytes of the JSON files below ``source``."""
+def _contents(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Names of the JSON files below ``source``, and what reads the bytes of each."""
     if source.is_dir():
         for path in sorted(source.rglob("a*_s*_e*_v*.json")):
-            yield str(path), path.read_bytes()
+            yield str(path), path.read_bytes
         return
     try:
         with ZipFile(source) as archive:
@@ -77,17 +78,26 @@ def _contents(source: Path) -> Iterator[tuple[str, bytes]]:
                     continue
                 if member.file_size > _MAX_BYTES:
                     raise InputError(f"{source}: {member.filename} unpacks to {member.file_size} B")
-                yield f"{source}: {member.filename}", archive.read(member)
-    except (BadZipFile, zlib.error, OSError) as error:
+                yield f"{source}: {member.filename}", partial(archive.read, member)
+    except (BadZipFile, OSError) as error:
         raise InputError(f"{source}: expected a ZIP archive of JSON files; {error}") from error
 
 
-def _read_sequence(name: str, content: bytes) -> ImportedPose:
+def _read_sequence(name: str, read: Callable[[], bytes]) -> ImportedPose:
     try:
-        record = json.loads(content)
+        record = json.loads(read())
         file_name, label = str(record["file_name"]), int(record["label"])
-        skeletons = np.array(record["skeletons"], dtype=np.float32)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+            skeletons = np.array(record["skeletons"], dtype=np.float32)
+    except (
+        BadZipFile,
+        zlib.error,
+        ArithmeticError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise InputError(
             f"{name}: expected JSON with file_name, skeletons, label; {error!r}"
         ) from error

@@ -78,7 +78,7 @@ def _videos(source: Path) -> Iterator[tuple[str, dict[int, Path]]]:
             if match is not None:
                 frames = videos.setdefault(match[1] or "", {})
                 frames[int(match[2])] = Path(folder, name)
-        parents = [_word(part) for part in Path(folder).relative_to(source).parts]
+        parents = [slug(part) for part in Path(folder).relative_to(source).parts]
         for video, frames in sorted(videos.items()):
             found = True
             yield _video_id(source, parents, video), frames
@@ -91,17 +91,10 @@ def _videos(source: Path) -> Iterator[tuple[str, dict[int, Path]]]:
 
 def _video_id(source: Path, parents: list[str], video: str) -> str:
     if not video:  # OpenPose on a camera or on pictures: only the folder tells the video
-        return "_".join(parents) or _word(source.resolve().name)
-    if parents and parents[-1] == _word(video):
+        return "_".join(parents) or slug(source.resolve().name)
+    if parents and parents[-1] == slug(video):
         parents = parents[:-1]
-    return "_".join([*parents, _word(video)])
-
-
-def _word(name: str) -> str:
-    """A name as a piece of an id; one without Latin letters or digits by its hash."""
-    if any(character.isascii() and character.isalnum() for character in name):
-        return slug(name)
-    return "v" + hashlib.sha256(name.encode()).hexdigest()[:10]
+    return "_".join([*parents, slug(video)])
 
 
 def _read_video(video_id: str, files: dict[int, Path], options: ImportOptions) -> ImportedPose:

@@ -86,8 +86,8 @@ def read_stgcn_arrays(source: Path, options: ImportOptions = NO_OPTIONS) -> Iter
 
 def _mapped(path: Path) -> Array:
     try:
-        data: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        data: Array = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected a plain .npy file; {error}") from error
     if data.ndim != 5 or data.shape[1] != 3 or data.shape[3] not in (18, 25):
         raise InputError(f"{path}: expected (N, 3, T, 18 or 25, M), found shape {data.shape}")

@@ -196,11 +196,11 @@ def _videos(path: Path, name: str) -> list[_Video]:
             raise InputError(f"{path}: expected at most {_MAX_BYTES} bytes")
         content = json.loads(path.read_bytes())
         videos = _of_form(path, name, content)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ArithmeticError, ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: expected JSON of keypoints; {error!r:.200}") from None
-    if not videos:
+    if not any(video.frames for video in videos):
         raise InputError(
             f"{path}: expected predictions of MMPose or AlphaPose, or annotations of COCO, found "
             "none of them"
@@ -212,7 +212,7 @@ def _of_form(path: Path, name: str, content: Any) -> list[_Video]:
     where = str(path)
     if isinstance(content, dict) and "instance_info" in content:
         frames = _frames(content["instance_info"])
-        return [_Video(where, name, frames, names=_names(content.get("meta_info") or {}))]
+        return [_Video(where, name, frames, names=_names(content.get("meta_info")))]
     if isinstance(content, dict) and {"images", "annotations"} <= content.keys():
         return _coco_videos(path, name, content)
     if not isinstance(content, list) or not content:
@@ -233,9 +233,9 @@ def _frames(entries: list[Any]) -> dict[int, list[Any]]:
     return frames
 
 
-def _names(meta: Mapping[str, Any]) -> dict[int, str]:
-    names = meta.get("keypoint_id2name") or {}
-    pairs = names.items() if isinstance(names, dict) else enumerate(names)
+def _names(meta: Any) -> dict[int, str]:
+    names = meta.get("keypoint_id2name") or {} if isinstance(meta, Mapping) else {}
+    pairs = names.items() if isinstance(names, Mapping) else enumerate(names)
     return {int(number): str(name) for number, name in pairs}
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable
 
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.mediapipe_holistic import mediapipe_method
-from mgpose.extraction.mediapipe_tasks import mediapipe_tasks_method
-from mgpose.extraction.mmpose_wholebody import mmpose_method
-from mgpose.extraction.onnx_wholebody import onnx_method
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.mediapipe_holistic import mediapipe_method
+from mgpose.extraction.estimators.mediapipe_tasks import mediapipe_tasks_method
+from mgpose.extraction.estimators.mmpose_wholebody import mmpose_method
+from mgpose.extraction.estimators.onnx_wholebody import onnx_method
 from mgpose.extraction.roles import Method
 from mgpose.structures import InputError
 

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mgpose.extraction.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.methods import build_method
 from mgpose.extraction.extract import extract_video
-from mgpose.extraction.lease import Lease, leased_names, take_lease
-from mgpose.extraction.manifest import IN_PROGRESS, Outcome, failure, settle, settled
-from mgpose.extraction.methods import build_method
+from mgpose.extraction.jobs.lease import Lease, leased_names, take_lease
+from mgpose.extraction.jobs.manifest import IN_PROGRESS, Outcome, failure, settle, settled
+from mgpose.extraction.jobs.video_log import VideoLog
+from mgpose.extraction.jobs.videos import Video
 from mgpose.extraction.overlay import write_contact_sheet
 from mgpose.extraction.roles import Method
-from mgpose.extraction.video_log import VideoLog
-from mgpose.extraction.videos import Video
 from mgpose.io.atomic import publish
 from mgpose.io.pose_file import PARTIAL_SUFFIX, SUFFIX, PoseFile
 from mgpose.io.video import source_sha256

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mgpose.extraction.batch import PATIENCE, Batch, prepare, progress_bar, work_through
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.job import LOGS
-from mgpose.extraction.manifest import Outcome, settled
-from mgpose.extraction.videos import Video
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.jobs.batch import PATIENCE, Batch, prepare, progress_bar, work_through
+from mgpose.extraction.jobs.job import LOGS
+from mgpose.extraction.jobs.manifest import Outcome, settled
+from mgpose.extraction.jobs.videos import Video
 from mgpose.structures import InputError
 
 EXECUTORS = ("slurm", "submitit-local")
@@ -93,7 +93,7 @@ def extract_on_cluster(
     what is left.
 
     Args:
-        videos: see :func:`mgpose.extraction.videos.find_videos`.
+        videos: see :func:`mgpose.extraction.jobs.videos.find_videos`.
         out: folder of the store, made when absent; all hosts must see it and the videos.
         cluster: where to run.
         estimator: how poses are found.
@@ -105,7 +105,7 @@ def extract_on_cluster(
 
     Raises:
         InputError: when submitit or Slurm is not here, refuses a parameter, or as
-            :func:`mgpose.extraction.batch.extract_batch` does.
+            :func:`mgpose.extraction.jobs.batch.extract_batch` does.
     """
     executor = _executor(cluster, out.resolve() / LOGS / "jobs", workers)
     overlay = overlay and overlay.resolve()

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mgpose.extraction.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.methods import build_method
 from mgpose.extraction.extract import extract_video
-from mgpose.extraction.job import Job
-from mgpose.extraction.methods import build_method
-from mgpose.extraction.videos import Video
-from mgpose.extraction.workers import run_tasks
+from mgpose.extraction.jobs.job import Job
+from mgpose.extraction.jobs.videos import Video
+from mgpose.extraction.jobs.workers import run_tasks
 from mgpose.io.pose_file import SUFFIX
 from mgpose.io.video import VideoReader
 from mgpose.structures import InputError

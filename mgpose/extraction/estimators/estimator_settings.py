@@ -12,13 +12,13 @@ class EstimatorSettings:
     """Which estimator, with which weights, on which device.
 
     Args:
-        name: a key of :data:`mgpose.extraction.methods.METHODS`.
+        name: a key of :data:`mgpose.extraction.estimators.methods.METHODS`.
         model: path of the network: an ``.onnx`` file, a ``.task`` bundle, an MMPose config, or a
             model name of MMPose's.
         checkpoint: path of the weights where they lie apart from the network.
-        detector: what finds people, see
-            :func:`mgpose.extraction.person_detectors.choose_detector`; empty for the estimator's
-            own choice.
+        detector: what finds people, see ``choose_detector`` in
+            :mod:`mgpose.extraction.estimators.person_detectors`; empty for the estimator's own
+            choice.
         device: ``"cpu"``, ``"cuda"`` or what the runtime calls it; empty for its own choice.
         batch: frames at a time; 0 for the estimator's own choice.
 

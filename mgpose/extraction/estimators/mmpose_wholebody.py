@@ -13,12 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.mmpose_files import find_config, load_weights, published_checkpoint
-from mgpose.extraction.mmpose_imports import import_mmpose
-from mgpose.extraction.person_detectors import choose_detector
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.mmpose_files import (
+    find_config,
+    load_weights,
+    published_checkpoint,
+)
+from mgpose.extraction.estimators.mmpose_imports import import_mmpose
+from mgpose.extraction.estimators.person_detectors import choose_detector
+from mgpose.extraction.estimators.top_down import Float32Array, TopDownEstimator, thread_count
 from mgpose.extraction.roles import Box, Image, Method
-from mgpose.extraction.top_down import Float32Array, TopDownEstimator, thread_count
 from mgpose.extraction.tracker import SubjectTracker
 from mgpose.structures import InputError
 from mgpose.structures.sources import WHOLEBODY_133
@@ -107,7 +111,7 @@ class MMPoseWholeBody:
     def find(
         self, images: Sequence[Image], boxes: Sequence[Box]
     ) -> tuple[Float32Array, Float32Array]:
-        """See :class:`mgpose.extraction.top_down.WholeBodyNetwork`."""
+        """See :class:`mgpose.extraction.estimators.top_down.WholeBodyNetwork`."""
         import torch
 
         samples = [self._sample(image, box) for image, box in zip(images, boxes, strict=True)]

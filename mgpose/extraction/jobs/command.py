@@ -65,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
     """
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    from mgpose.extraction.batch import check_workers
-    from mgpose.extraction.estimator_settings import EstimatorSettings
-    from mgpose.extraction.videos import find_videos
+    from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+    from mgpose.extraction.jobs.batch import check_workers
+    from mgpose.extraction.jobs.videos import find_videos
 
     names = ("model", "checkpoint", "detector", "device", "batch")
     estimator = EstimatorSettings(args.estimator, **{name: getattr(args, name) for name in names})
@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _extract(videos: Any, args: argparse.Namespace, estimator: Any) -> Any:
-    from mgpose.extraction.batch import extract_batch
-    from mgpose.extraction.cluster import Cluster, extract_on_cluster
+    from mgpose.extraction.jobs.batch import extract_batch
+    from mgpose.extraction.jobs.cluster import Cluster, extract_on_cluster
 
     if args.executor == "local":
         if args.slurm or args.jobs != 1:
@@ -99,7 +99,7 @@ def _extract(videos: Any, args: argparse.Namespace, estimator: Any) -> Any:
 def _dry_run(videos: Any, estimator: Any, workers: int) -> int:
     import sys
 
-    from mgpose.extraction.plan import estimate, plan_jobs
+    from mgpose.extraction.jobs.plan import estimate, plan_jobs
 
     jobs, unreadable = plan_jobs(videos, Path(), estimator)
     for _, message in unreadable:

@@ -9,11 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.mediapipe_faces import MediaPipeFaceDetector
-from mgpose.extraction.onnx_network import FloatArray, OnnxNetwork, open_network, require_onnx
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.mediapipe_faces import MediaPipeFaceDetector
+from mgpose.extraction.estimators.onnx_network import (
+    FloatArray,
+    OnnxNetwork,
+    open_network,
+    require_onnx,
+)
+from mgpose.extraction.estimators.top_down import Float32Array, whole_frame
 from mgpose.extraction.roles import Box, Detector, Image
-from mgpose.extraction.top_down import Float32Array, whole_frame
 from mgpose.structures import InputError
 
 _ANY_SIZE = (640, 640)  # what RTMDet and YOLOX are trained with

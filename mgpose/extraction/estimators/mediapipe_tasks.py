@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.mediapipe_holistic import settle_hands
-from mgpose.extraction.person_detectors import choose_detector
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.mediapipe_holistic import settle_hands
+from mgpose.extraction.estimators.person_detectors import choose_detector
+from mgpose.extraction.estimators.top_down import Float32Array
 from mgpose.extraction.roles import Image, Method, View
-from mgpose.extraction.top_down import Float32Array
 from mgpose.extraction.tracker import SubjectTracker
 from mgpose.structures import InputError
 from mgpose.structures.sources import MEDIAPIPE_543
@@ -61,8 +61,8 @@ class MediaPipeTasks:
     It runs in the mode for pictures, which follows the person from picture to picture too, but
     leaves the landmarks unsmoothed, unlike the mode for video. The bundle's face has 478 points;
     the ten of the irises are left out. Scores are as in
-    :class:`mgpose.extraction.mediapipe_holistic.MediaPipeHolistic`. Where several people are seen,
-    the model is shown the subject's box alone. All pictures must have one size.
+    :class:`mgpose.extraction.estimators.mediapipe_holistic.MediaPipeHolistic`. Where several
+    people are seen, the model is shown the subject's box alone. All pictures must have one size.
 
     Args:
         bundle: the ``.task`` file.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.extraction.top_down import thread_count
+from mgpose.extraction.estimators.top_down import thread_count
 from mgpose.structures import InputError
 
 FloatArray = npt.NDArray[np.floating[Any]]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.mediapipe_faces import MediaPipeFaceDetector
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.mediapipe_faces import MediaPipeFaceDetector
 from mgpose.extraction.roles import Image, Method, View
 from mgpose.extraction.tracker import SubjectTracker
 from mgpose.structures import InputError

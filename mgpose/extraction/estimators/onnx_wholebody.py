@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.onnx_network import (
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.onnx_network import (
     FloatArray,
     OnnxNetwork,
     open_network,
     require_onnx,
     runtime_version,
 )
-from mgpose.extraction.person_detectors import choose_detector
+from mgpose.extraction.estimators.person_detectors import choose_detector
+from mgpose.extraction.estimators.top_down import Crop, Float32Array, TopDownEstimator
 from mgpose.extraction.roles import Box, Image, Method
-from mgpose.extraction.top_down import Crop, Float32Array, TopDownEstimator
 from mgpose.extraction.tracker import SubjectTracker
 from mgpose.structures import InputError
 from mgpose.structures.sources import WHOLEBODY_133
@@ -74,7 +74,7 @@ class OnnxWholeBody:
     def find(
         self, images: Sequence[Image], boxes: Sequence[Box]
     ) -> tuple[Float32Array, Float32Array]:
-        """See :class:`mgpose.extraction.top_down.WholeBodyNetwork`."""
+        """See :class:`mgpose.extraction.estimators.top_down.WholeBodyNetwork`."""
         crops = [Crop.around(box, self._size) for box in boxes]
         inputs = [crop.take(image) for crop, image in zip(crops, images, strict=True)]
         pixels = (np.stack(inputs).astype(np.float32) - _MEAN) / _STD

@@ -28,8 +28,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mgpose.extraction.lease import wait_for_lease
-from mgpose.extraction.videos import Video
+from mgpose.extraction.jobs.lease import wait_for_lease
+from mgpose.extraction.jobs.videos import Video
 from mgpose.io.atomic import write_text
 from mgpose.structures import InputError
 

@@ -3,7 +3,7 @@
 A store in the making::
 
     <id>.h5                whole and verified, never anything else
-    manifest.csv           a line a video: mgpose/extraction/manifest.py writes out its columns
+    manifest.csv           a line a video: mgpose/extraction/jobs/manifest.py writes out its columns
     sources.csv            private: id to path
     logs/<id>.log          private: host, speed, memory, what native libraries said, traceback
     in_progress/           leases, and what is being written; gone when nobody is at work
@@ -28,10 +28,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mgpose.extraction.estimator_settings import EstimatorSettings
-from mgpose.extraction.job import Halt, Held, Job, process, store_fault, sweep
-from mgpose.extraction.lease import STALE_AFTER, is_leased
-from mgpose.extraction.manifest import (
+from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
+from mgpose.extraction.estimators.methods import build_method
+from mgpose.extraction.jobs.job import Halt, Held, Job, process, store_fault, sweep
+from mgpose.extraction.jobs.lease import STALE_AFTER, is_leased
+from mgpose.extraction.jobs.manifest import (
     SOURCES_COLUMNS,
     SOURCES_NAME,
     Outcome,
@@ -41,10 +42,9 @@ from mgpose.extraction.manifest import (
     settle,
     settled,
 )
-from mgpose.extraction.methods import build_method
-from mgpose.extraction.plan import plan_jobs
-from mgpose.extraction.videos import Video
-from mgpose.extraction.workers import run_tasks
+from mgpose.extraction.jobs.plan import plan_jobs
+from mgpose.extraction.jobs.videos import Video
+from mgpose.extraction.jobs.workers import run_tasks
 from mgpose.io.pose_file import SUFFIX
 from mgpose.structures import InputError
 
@@ -89,7 +89,7 @@ def extract_batch(
     """Extract videos into a store on this machine, the longest first.
 
     Args:
-        videos: see :func:`mgpose.extraction.videos.find_videos`.
+        videos: see :func:`mgpose.extraction.jobs.videos.find_videos`.
         out: folder of the store, made when absent.
         estimator: how poses are found.
         workers: processes at a time.

@@ -1,0 +1,1 @@
+"""What finds keypoints: one module an estimator, ``methods`` names them."""
