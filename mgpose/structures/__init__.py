@@ -3,7 +3,8 @@
 from mgpose.structures.annotation import Annotation
 from mgpose.structures.conversion import convert
 from mgpose.structures.errors import InputError, run_tool
-from mgpose.structures.layouts import KINECT_20, UPPER_BODY_HANDS_FACE
+from mgpose.structures.kinect import KINECT_20
+from mgpose.structures.layouts import UPPER_BODY_HANDS_FACE
 from mgpose.structures.ledger import FrameFlag, ledger_totals
 from mgpose.structures.pose_sequence import PoseSequence, mirror
 from mgpose.structures.skeleton import Canonical, Skeleton

@@ -1,5 +1,6 @@
-"""Skeletons of depth cameras besides Kinect's first: full bodies in metres, read on their own.
+"""Skeletons of depth cameras: full bodies in metres, read on their own.
 
+* Kinect-20: the joints of Kinect v1, as NW-UCLA has them.
 * Kinect-25: the joints of Kinect v2 in the order of its software kit (Shahroudy et al., NTU RGB+D,
   CVPR 2016, prints them numbered). Names shared with Kinect-20 mean the same joint; Kinect v2 has
   its neck above the centre of the shoulders.
@@ -19,49 +20,79 @@ def _both(*edges: tuple[str, str]) -> tuple[tuple[str, str], ...]:
     )
 
 
-_KINECT_25_NAMES = (
-    "hip_centre", "spine", "upper_neck", "head",
+_HIPS_TO_SHOULDERS = Canonical(
+    root=("hip_centre",),
+    scale=(("hip_centre",), ("shoulder_centre",)),
+    over="first_frame",
+    facing=("left_shoulder", "right_shoulder"),
+)
+_ARM_EDGES = (
+    ("shoulder_centre", "*_shoulder"),
+    ("*_shoulder", "*_elbow"),
+    ("*_elbow", "*_wrist"),
+    ("*_wrist", "*_hand"),
+)
+_LEG_EDGES = (
+    ("hip_centre", "*_hip"),
+    ("*_hip", "*_knee"),
+    ("*_knee", "*_ankle"),
+    ("*_ankle", "*_foot"),
+)
+_LIMBS = (
     "left_shoulder", "left_elbow", "left_wrist", "left_hand",
     "right_shoulder", "right_elbow", "right_wrist", "right_hand",
     "left_hip", "left_knee", "left_ankle", "left_foot",
     "right_hip", "right_knee", "right_ankle", "right_foot",
-    "shoulder_centre", "left_hand_tip", "left_thumb", "right_hand_tip", "right_thumb",
 )  # fmt: skip
 
+_KINECT_20_TORSO = ("hip_centre", "spine", "shoulder_centre", "head")
+KINECT_20 = Skeleton(
+    name="kinect_20",
+    keypoints=(*_KINECT_20_TORSO, *_LIMBS),
+    edges=(
+        ("hip_centre", "spine"),
+        ("spine", "shoulder_centre"),
+        ("shoulder_centre", "head"),
+        *_both(*_ARM_EDGES, *_LEG_EDGES),
+    ),
+    parts={
+        "torso": _KINECT_20_TORSO,
+        "left_arm": _LIMBS[:4],
+        "right_arm": _LIMBS[4:8],
+        "left_leg": _LIMBS[8:12],
+        "right_leg": _LIMBS[12:],
+    },
+    canonical=_HIPS_TO_SHOULDERS,
+    dims=3,
+)
+
+_KINECT_25_TORSO = ("hip_centre", "spine", "upper_neck", "head")
 KINECT_25 = Skeleton(
     name="kinect_25",
-    keypoints=_KINECT_25_NAMES,
+    keypoints=(
+        *_KINECT_25_TORSO,
+        *_LIMBS,
+        "shoulder_centre",
+        "left_hand_tip",
+        "left_thumb",
+        "right_hand_tip",
+        "right_thumb",
+    ),
     edges=(
         ("hip_centre", "spine"),
         ("spine", "shoulder_centre"),
         ("shoulder_centre", "upper_neck"),
         ("upper_neck", "head"),
-        *_both(
-            ("shoulder_centre", "*_shoulder"),
-            ("*_shoulder", "*_elbow"),
-            ("*_elbow", "*_wrist"),
-            ("*_wrist", "*_hand"),
-            ("*_hand", "*_hand_tip"),
-            ("*_wrist", "*_thumb"),
-            ("hip_centre", "*_hip"),
-            ("*_hip", "*_knee"),
-            ("*_knee", "*_ankle"),
-            ("*_ankle", "*_foot"),
-        ),
+        *_both(*_ARM_EDGES, ("*_hand", "*_hand_tip"), ("*_wrist", "*_thumb"), *_LEG_EDGES),
     ),
     parts={
-        "torso": (*_KINECT_25_NAMES[:4], "shoulder_centre"),
-        "left_arm": (*_KINECT_25_NAMES[4:8], "left_hand_tip", "left_thumb"),
-        "right_arm": (*_KINECT_25_NAMES[8:12], "right_hand_tip", "right_thumb"),
-        "left_leg": _KINECT_25_NAMES[12:16],
-        "right_leg": _KINECT_25_NAMES[16:20],
+        "torso": (*_KINECT_25_TORSO, "shoulder_centre"),
+        "left_arm": (*_LIMBS[:4], "left_hand_tip", "left_thumb"),
+        "right_arm": (*_LIMBS[4:8], "right_hand_tip", "right_thumb"),
+        "left_leg": _LIMBS[8:12],
+        "right_leg": _LIMBS[12:],
     },
-    canonical=Canonical(
-        root=("hip_centre",),
-        scale=(("hip_centre",), ("shoulder_centre",)),
-        over="first_frame",
-        facing=("left_shoulder", "right_shoulder"),
-    ),
+    canonical=_HIPS_TO_SHOULDERS,
     dims=3,
 )
 

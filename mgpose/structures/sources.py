@@ -15,10 +15,9 @@ from mgpose.structures.coco import (
     hand_names,
     ibug_names,
 )
-from mgpose.structures.kinect import FLORENCE_15, KINECT_25
+from mgpose.structures.kinect import FLORENCE_15, KINECT_20, KINECT_25
 from mgpose.structures.layouts import (
     FACE_CONTOUR_VERTICES,
-    KINECT_20,
     LAYOUT_TABLE,
     UPPER_BODY_HANDS_FACE,
 )
