@@ -342,7 +342,7 @@ def test_labels_come_to_a_store_by_id_or_by_the_videos_name(tmp_path):
         ([row(), row(outcome="lose")], COLUMNS, "line 3"),
         ([row()[:-1]], COLUMNS, "11 fields"),
         ([[*row()[:2], "soon", *row()[3:]]], COLUMNS, "h:"),
-        ([["x", *row()[1:]]], COLUMNS, "line 2"),
+        ([["x", *row()[1:]]], COLUMNS, "line 2: expected a whole number as video_id"),
         ([row(start=501, end=503)], COLUMNS, "after the poses"),
         ([row(video=9)], COLUMNS, "found none"),
     ],

@@ -48,6 +48,21 @@ def test_the_table_may_be_edited_by_hand(tmp_path):
     assert included.excluded["good"] == "by hand"
 
 
+@pytest.mark.parametrize("style", [{"delimiter": ";"}, {"quoting": csv.QUOTE_ALL}])
+def test_the_table_as_other_programs_save_it(tmp_path, style):
+    path = tmp_path / "list.csv"
+    write_include(path, VERDICTS)
+    before, rows = read(path), list(csv.reader(io.StringIO(path.read_text())))
+    with path.open("w", newline="") as file:
+        csv.writer(file, **style).writerows(rows)
+    assert read(path) == before
+
+
+def test_a_video_may_be_called_video(tmp_path):
+    (tmp_path / "list").write_text("video\n")
+    assert read_include(tmp_path / "list", ["video"], tmp_path).videos == ("video",)
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [

@@ -141,6 +141,14 @@ def test_imported_poses_are_not_said_to_be_of_one_person(clean, judged):
     assert {"several", "switches", "failed", "repaired"} <= unknown
 
 
+def test_people_whom_the_source_of_imported_poses_held_are_told(clean, judged):
+    ledger = np.full(len(clean), FrameFlag.IMPORTED, np.uint16)
+    ledger[::2] |= np.uint16(FrameFlag.SEVERAL_PEOPLE)
+    ledger[40] |= np.uint16(FrameFlag.SUBJECT_SWITCHED)
+    found = faults(judged(clean.replace(ledger=ledger)))
+    assert {"several", "switches"} <= found.keys()
+
+
 def test_every_criterion_has_its_threshold_with_a_reason():
     assert [field.name for field in fields(QualityThresholds)] == [c.name for c in CRITERIA]
     assert all(getattr(DEFAULTS, c.name).why for c in CRITERIA)

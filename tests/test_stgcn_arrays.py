@@ -129,9 +129,11 @@ def test_left_and_right_stay(tmp_path, make, name):
 def test_the_array_is_mapped_and_never_loaded_whole(tmp_path, monkeypatch):
     source = write(tmp_path, kinetics())
     loaded = []
-    load = np.load
+    map_file = np.lib.format.open_memmap
     monkeypatch.setattr(
-        np, "load", lambda *a, **k: loaded.append(k.get("mmap_mode")) or load(*a, **k)
+        np.lib.format,
+        "open_memmap",
+        lambda *a, **k: loaded.append(k.get("mode")) or map_file(*a, **k),
     )
     assert len(list(read_stgcn_arrays(source))) == 3
     assert loaded == ["r"]

@@ -168,8 +168,8 @@ def read_imigue_labels(path: Path, frame_base: int | None = None) -> ImigueLabel
     people: dict[int, tuple[str, str]] = {}
     for line, row in csv_rows(require_source(path), _COLUMNS):
         try:
-            number, gesture = int(row["video_id"]), _gesture(row)
-            person = str(int(row["subject_id"])), row["win_or_lose"].strip().lower()
+            number, gesture = _whole(row, "video_id"), _gesture(row)
+            person = str(_whole(row, "subject_id")), row["win_or_lose"].strip().lower()
             if person[1] not in ("win", "lose", ""):
                 raise ValueError(f"expected win or lose, found {person[1]!r}")
             if people.setdefault(number, person) != person:
@@ -188,11 +188,17 @@ def read_imigue_labels(path: Path, frame_base: int | None = None) -> ImigueLabel
 
 def _gesture(row: Mapping[str, str]) -> _Gesture:
     label = class_name(row["class"])
-    frames = int(row["start_frame"]), int(row["end_frame"])
+    frames = _whole(row, "start_frame"), _whole(row, "end_frame")
     seconds = _seconds(row["start_time"]), _seconds(row["end_time"])
     if not 0 <= frames[0] <= frames[1] < _MAX_FRAMES or seconds[0] > seconds[1]:
         raise ValueError(f"expected a start before its end, found frames {frames}, times {seconds}")
     return _Gesture(label, frames, seconds)
+
+
+def _whole(row: Mapping[str, str], column: str) -> int:
+    if not row[column].strip().isdecimal():
+        raise ValueError(f"expected a whole number as {column}, found {row[column]!r}")
+    return int(row[column])
 
 
 def class_name(number: str) -> str:

@@ -43,11 +43,12 @@ ACTIONS = (
     "carry",
 )
 _NAME = re.compile(r"(a\d\d_(s\d\d)_e\d\d)_(v\d\d)")
+_ARCHIVE = "all_sqe.zip"
 _MAX_BYTES = 16 * 2**20  # the longest real file has 0.3 MB; more is not a sequence of this set
 
 
 def read_nw_ucla(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[Imported]:
-    """Sequences of ``all_sqe.zip``, or of a folder of its JSON files, sorted by name.
+    """Sequences of ``all_sqe.zip``, of a folder that holds it, or of a folder of its JSON files.
 
     A file holds ``file_name`` (``a01_s01_e00_v01``), ``skeletons (T, 20, 3)`` in metres, y up and
     z away from the camera as Kinect gives them, and ``label`` 1 to 10. A joint at the exact origin,
@@ -58,10 +59,14 @@ def read_nw_ucla(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[
         InputError: for a source without such files, or a file that breaks the format.
     """
     source = require_source(source)
+    if (source / _ARCHIVE).is_file():
+        source = source / _ARCHIVE
     contents = _contents(source)
     first = next(contents, None)
     if first is None:
-        raise InputError(f"{source}: expected JSON files a01_s01_e00_v01.json..., found none")
+        raise InputError(
+            f"{source}: expected {_ARCHIVE} or JSON files a01_s01_e00_v01.json, found none"
+        )
     yield from read_each(chain([first], contents), lambda item: _read_sequence(*item))
 
 
@@ -85,7 +90,8 @@ def _contents(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
 
 def _read_sequence(name: str, read: Callable[[], bytes]) -> ImportedPose:
     try:
-        record = json.loads(read())
+        content = read()
+        record = json.loads(content)
         file_name, label = str(record["file_name"]), int(record["label"])
         with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
             skeletons = np.array(record["skeletons"], dtype=np.float32)
