@@ -128,7 +128,9 @@ def test_a_rerun_keeps_the_annotations_that_came_from_elsewhere(tmp_path):
 
 def test_a_table_tells_who_is_seen(tmp_path, monkeypatch, caplog):
     poses = [pose("a"), pose("b", "p2"), pose("c"), FailedImport("d: bad")]
-    monkeypatch.setitem(FORMATS, "test", PoseFormat(lambda source, options: iter(poses), "test"))
+    monkeypatch.setitem(
+        FORMATS, "test", PoseFormat(lambda source, options: iter(poses), "test", ())
+    )
     table, out = tmp_path / "who.csv", tmp_path / "out"
     table.write_text("video,subject\na,p1\nb,p3\nz,p9\n")
     with pytest.raises(InputError, match="2 of 4") as caught:
@@ -192,3 +194,16 @@ def test_every_format_is_offered(repo, monkeypatch, capsys):
         runpy.run_path(str(repo / "tools" / "import_pose.py"), run_name="__main__")
     words = capsys.readouterr().out
     assert all(name in words for name in (*FORMATS, *LABEL_FORMATS))
+
+
+@pytest.mark.parametrize(
+    ("format", "options", "flag"),
+    [
+        ("nw-ucla", ImportOptions(frame_size=(64, 48)), "--frame-size"),
+        ("mediapipe-npz", ImportOptions(skeleton="coco_17"), "--skeleton"),
+        ("imigue", ImportOptions(subjects=Path("who.csv")), "--subjects"),
+    ],
+)
+def test_an_option_that_a_format_does_not_take_is_refused(tmp_path, format, options, flag):
+    with pytest.raises(InputError, match=f"does not take {flag}"):
+        import_poses(tmp_path, format, tmp_path / "out", options)

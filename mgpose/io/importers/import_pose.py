@@ -48,26 +48,33 @@ class PoseFormat:
     Args:
         read: source path and the user's options -> sequences, of which some may have failed.
         estimator: what made the poses, as far as the format tells.
+        takes: the options that it heeds; others are refused. Subjects can always be told.
     """
 
     read: Callable[[Path, ImportOptions], Iterator[Imported]]
     estimator: str
+    takes: tuple[str, ...]
 
+
+_RATE = ("fps",)
+_PICTURE = ("fps", "frame_size")
+_WITH_LABELS = (*_PICTURE, "labels", "frame_base")
+_PICKLE = (*_PICTURE, "labels", "skeleton")
 
 FORMATS: dict[str, PoseFormat] = {
-    "mediapipe-npz": PoseFormat(read_npz_sets, "mediapipe-holistic"),
-    "mediapipe-1662": PoseFormat(read_frame_folders, "mediapipe-holistic"),
-    "nw-ucla": PoseFormat(read_nw_ucla, "kinect-v1"),
-    "kinect-text": PoseFormat(read_kinect_text, "kinect"),
-    "openpose-json": PoseFormat(read_openpose_json, "openpose"),
-    "miga": PoseFormat(read_miga, "openpose"),
-    "smg": PoseFormat(read_smg, "kinect-v2"),
-    "pyskl": PoseFormat(read_mmaction_pickle, "unknown"),
-    "ma52": PoseFormat(read_ma52, "unknown"),
-    "stgcn-npy": PoseFormat(read_stgcn_arrays, "unknown"),
-    "pose-format": PoseFormat(read_dot_pose, "unknown"),
-    "wholebody-json": PoseFormat(read_wholebody_json, "unknown"),
-    "dwpose-npz": PoseFormat(read_dwpose_npz, "dwpose"),
+    "mediapipe-npz": PoseFormat(read_npz_sets, "mediapipe-holistic", _RATE),
+    "mediapipe-1662": PoseFormat(read_frame_folders, "mediapipe-holistic", _RATE),
+    "nw-ucla": PoseFormat(read_nw_ucla, "kinect-v1", _RATE),
+    "kinect-text": PoseFormat(read_kinect_text, "kinect", _PICTURE),
+    "openpose-json": PoseFormat(read_openpose_json, "openpose", _WITH_LABELS),
+    "miga": PoseFormat(read_miga, "openpose", _WITH_LABELS),
+    "smg": PoseFormat(read_smg, "kinect-v2", _RATE),
+    "pyskl": PoseFormat(read_mmaction_pickle, "unknown", _PICKLE),
+    "ma52": PoseFormat(read_ma52, "unknown", _PICKLE),
+    "stgcn-npy": PoseFormat(read_stgcn_arrays, "unknown", _PICTURE),
+    "pose-format": PoseFormat(read_dot_pose, "unknown", _PICTURE),
+    "wholebody-json": PoseFormat(read_wholebody_json, "unknown", (*_PICTURE, "skeleton")),
+    "dwpose-npz": PoseFormat(read_dwpose_npz, "dwpose", _PICTURE),
 }
 
 # Labels of poses that a store already holds: source, store and options -> number of videos.
@@ -99,16 +106,18 @@ def import_poses(
         Number of sequences at the source, written now or before.
 
     Raises:
-        InputError: for an unknown format, or when a sequence or the whole source is bad, or the
-            store or the source holds its id for other poses.
+        InputError: for an unknown format, an option that it does not take, or when a sequence or
+            the whole source is bad, or the store or the source holds its id for other poses.
     """
     if format in LABEL_FORMATS:
+        options.refuse_others(format, ("frame_base",))
         return LABEL_FORMATS[format](Path(source), Path(out), options)
     if format not in FORMATS:
         raise InputError(
             f"unknown format {format!r}; known: {', '.join((*FORMATS, *LABEL_FORMATS))}"
         )
     chosen = FORMATS[format]
+    options.refuse_others(format, (*chosen.takes, "subjects"))
     poses = chosen.read(Path(source), options)
     if options.subjects is not None:
         poses = _with_subjects(poses, read_subjects(options.subjects))

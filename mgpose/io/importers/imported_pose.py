@@ -6,8 +6,8 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +25,8 @@ _MAX_TABLE = 2**28  # bytes of a table of labels or subjects
 class ImportOptions:
     """What a user can tell about poses whose format does not say it.
 
-    A reader uses what its format lacks and refuses what contradicts the files.
+    A reader uses what its format lacks and refuses what contradicts the files; an option that a
+    format does not take is refused.
 
     Args:
         fps: frames a second; None where unknown: time then counts frames.
@@ -50,6 +51,17 @@ class ImportOptions:
             raise InputError(f"frame size: expected width and height, found {self.frame_size}")
         if self.frame_base not in (None, 0, 1):
             raise InputError(f"frame base: expected 0 or 1, found {self.frame_base}")
+
+    def refuse_others(self, format: str, takes: Sequence[str]) -> None:
+        """Refuse what a format would not heed.
+
+        Raises:
+            InputError: when an option is given that is not in ``takes``.
+        """
+        given = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        others = [f"--{name.replace('_', '-')}" for name in given if name not in takes]
+        if others:
+            raise InputError(f"the format {format!r} does not take {', '.join(others)}")
 
 
 NO_OPTIONS = ImportOptions()

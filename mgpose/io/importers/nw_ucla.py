@@ -23,6 +23,7 @@ from mgpose.io.importers.imported_pose import (
     Imported,
     ImportedPose,
     ImportOptions,
+    frame_times,
     imported_ledger,
     read_each,
     require_source,
@@ -53,7 +54,8 @@ def read_nw_ucla(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[
     A file holds ``file_name`` (``a01_s01_e00_v01``), ``skeletons (T, 20, 3)`` in metres, y up and
     z away from the camera as Kinect gives them, and ``label`` 1 to 10. A joint at the exact origin,
     which is the camera itself, was not tracked and becomes NaN. Groups: ``performance``
-    (``a01_s01_e00``, one performance stands before three cameras) and ``camera`` (``v01``).
+    (``a01_s01_e00``, one performance stands before three cameras) and ``camera`` (``v01``). The
+    frame rate is not told; ``options``: ``fps``.
 
     Raises:
         InputError: for a source without such files, or a file that breaks the format.
@@ -67,7 +69,7 @@ def read_nw_ucla(source: Path, options: ImportOptions = NO_OPTIONS) -> Iterator[
         raise InputError(
             f"{source}: expected {_ARCHIVE} or JSON files a01_s01_e00_v01.json, found none"
         )
-    yield from read_each(chain([first], contents), lambda item: _read_sequence(*item))
+    yield from read_each(chain([first], contents), lambda item: _read_sequence(*item, options))
 
 
 def _contents(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -88,7 +90,7 @@ def _contents(source: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
         raise InputError(f"{source}: expected a ZIP archive of JSON files; {error}") from error
 
 
-def _read_sequence(name: str, read: Callable[[], bytes]) -> ImportedPose:
+def _read_sequence(name: str, read: Callable[[], bytes], options: ImportOptions) -> ImportedPose:
     try:
         content = read()
         record = json.loads(content)
@@ -117,13 +119,14 @@ def _read_sequence(name: str, read: Callable[[], bytes]) -> ImportedPose:
         raise InputError(f"{name}: expected finite skeletons (T, 20, 3), got {skeletons.shape}")
     performance, subject, camera = match.groups()
     detected = (skeletons != 0).any(-1)
+    time, time_source = frame_times(np.arange(len(skeletons)), options.fps)
     sequence = PoseSequence(
         skeleton=KINECT_20,
         keypoints=np.where(detected[..., None], skeletons, np.float32(np.nan)),
         scores=detected.astype(np.float32),
-        time=np.arange(len(skeletons), dtype=np.float64),
+        time=time,
         unit="metre",
-        time_source="index",
+        time_source=time_source,
         ledger=imported_ledger(detected),
         subject=subject,
     )
