@@ -20,7 +20,7 @@ from mgpose.structures import (
 )
 
 TABLES = ("csv", "csv.gz", "parquet")
-SECRET = "/home/anna/interview_of_anna.mp4"
+SECRET = "/media/anna/interview_of_anna.mp4"
 
 
 def make_sequence(frames=9, skeleton="mediapipe_543", dims=2, seed=0, **changes) -> PoseSequence:
