@@ -190,7 +190,7 @@ def _extract(
     empty = done.frames - done.frames_failed - done.frames_with_person
     counted = (
         (empty, f"no person in {empty} of {done.frames} frames"),
-        (done.frames_failed, f"{done.frames_failed} frames could not be decoded"),
+        (done.frames_failed, f"{done.frames_failed} of {done.frames} frames not decodable"),
         (done.frames_unyielded, f"{done.frames_unyielded} further frames announced but not found"),
     )
     return Outcome(
