@@ -59,10 +59,13 @@ def person_images() -> Callable[[int], list[np.ndarray]]:
 def tiny_store(tmp_path_factory) -> Path:
     """A synthetic store: 8 people (2 of them test), 2 videos each, 6 classes, emotion labels."""
     from mgpose.data.synthetic import SyntheticCorpus, write_synthetic
-    from mgpose.data.synthetic_gestures import GESTURES
+    from mgpose.structures.micro_gestures import MICRO_GESTURES
 
     store = tmp_path_factory.mktemp("tiny") / "store"
-    corpus = SyntheticCorpus(8, 2, gestures_per_video=6, classes=tuple(GESTURES)[:6])
+    classes = tuple(gesture.name for gesture in MICRO_GESTURES[:6])
+    corpus = SyntheticCorpus(
+        8, 2, seconds=25, gestures_per_minute=20, mix="uniform", classes=classes
+    )
     write_synthetic(corpus, store)
     return store
 

@@ -11,6 +11,7 @@ from mgpose.engine.options import parse_options
 from mgpose.engine.settings import PretrainSettings, load_config, read_settings
 from mgpose.models import SIZES
 from mgpose.structures import SKELETONS, InputError
+from mgpose.tasks.difficulty import DifficultySettings
 from mgpose.tasks.evaluate import RUNNERS, EvaluateSettings
 
 
@@ -50,6 +51,15 @@ def test_task_configs_fit_their_pretraining(repo):
         given = {name for name in RUNNERS if getattr(settings.tasks, name) is not None}
         # Emotion has labels in synthetic data only.
         assert given == set(RUNNERS) - (set() if settings.data.synthetic else {"emotion"})
+
+
+def test_difficulty_configs(repo):
+    for path in files(repo, "difficulty"):
+        settings = read_settings(DifficultySettings, load_config(path))
+        check_data(settings.data)
+        assert settings.encoder.size in SIZES
+        assert settings.data.clip.frames % settings.encoder.patch == 0
+        assert settings.data.store.endswith(path.stem)
 
 
 def one_line(kind, values):

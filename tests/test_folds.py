@@ -21,8 +21,9 @@ STRANGER, FRIEND = "stranger", "friend"
 def settings(tmp_path_factory):
     """Eight generated people and two videos without annotations: a stranger's and of person 8."""
     folder = tmp_path_factory.mktemp("store")
-    write_synthetic(SyntheticCorpus(8, 1, 4, CLASSES, seed=1), folder)
-    sequence = next(iter(SyntheticCorpus(1, 1, 2, CLASSES, seed=2))).sequence
+    write_synthetic(SyntheticCorpus(8, 1, 25, 20, "uniform", CLASSES, seed=1), folder)
+    other = SyntheticCorpus(1, 1, 10, 20, "uniform", CLASSES, seed=2).video(0)
+    sequence = other.sequence(other.script())
     for video, subject in ((STRANGER, None), (FRIEND, "synthetic_s008")):
         write_pose_file(folder, video, sequence.replace(subject=subject), Provenance("test", "1"))
     return DataSettings("tiny", str(folder), "synthetic", clip=CLIP, synthetic=True)

@@ -22,7 +22,7 @@ from mgpose.structures import (
     PoseSequence,
     convert,
 )
-from mgpose.structures.imigue import IMIGUE_CLASSES
+from mgpose.structures.micro_gestures import IMIGUE_CLASSES
 
 openpyxl = pytest.importorskip("openpyxl")
 

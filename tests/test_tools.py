@@ -34,11 +34,14 @@ print("heavy:", sorted(heavy & set(sys.modules)))
 """
 TOOLS = (
     "benchmark",
+    "compare_stores",
+    "draw_classes",
     "evaluate",
     "export_poses",
     "extract_pose",
     "import_pose",
     "inspect_store",
+    "measure_difficulty",
     "quickstart",
     "train",
 )

@@ -183,13 +183,7 @@ def clip_arrays(
             brought to the skeleton.
     """
     sequence = convert(sequence, skeleton)
-    keypoints = sequence.keypoints[..., : skeleton.dims]
-    if keypoints.shape[-1] < skeleton.dims:
-        raise ValueError(f"skeleton {skeleton.name!r} is 3-D, the keypoints are 2-D")
-    if sequence.unit == "normalised" and sequence.frame_size is not None:
-        # Fractions of width and height have different lengths; pixels do not.
-        keypoints = keypoints * np.array(sequence.frame_size, dtype=np.float32)
-    keypoints = remove_jumps(canonicalise(keypoints, skeleton))
+    keypoints = canonical_keypoints(sequence, skeleton)
     scores = np.where(np.isfinite(keypoints[..., 0]), sequence.scores, np.float32(0))
     keypoints, scores = fill_gaps(keypoints, scores, settings.max_gap)
     values = np.concatenate((keypoints, scores[..., None]), axis=-1)
@@ -197,6 +191,22 @@ def clip_arrays(
     mask = np.isfinite(values[..., 0])
     values = np.where(mask[..., None], values, np.float32(0)).astype(np.float32)
     return _crops(values, settings), _crops(mask, settings)
+
+
+def canonical_keypoints(sequence: PoseSequence, skeleton: Skeleton) -> npt.NDArray[np.float32]:
+    """(T, V, D) of a sequence in ``skeleton``, brought to its canonical frame, jumps removed.
+
+    Raises:
+        ValueError: when origin or scale of the skeleton is never visible, or the keypoints have too
+            few dimensions.
+    """
+    keypoints = sequence.keypoints[..., : skeleton.dims]
+    if keypoints.shape[-1] < skeleton.dims:
+        raise ValueError(f"skeleton {skeleton.name!r} is 3-D, the keypoints are 2-D")
+    if sequence.unit == "normalised" and sequence.frame_size is not None:
+        # Fractions of width and height have different lengths; pixels do not.
+        keypoints = keypoints * np.array(sequence.frame_size, dtype=np.float32)
+    return remove_jumps(canonicalise(keypoints, skeleton))
 
 
 def _targets(sequence: PoseSequence, settings: ClipSettings) -> npt.NDArray[np.float64]:

@@ -157,7 +157,7 @@ def quality_of(series: FrameSeries, header: PoseHeader) -> VideoQuality:
             for i, name in enumerate(view.parts)
         },
         scale=scale,
-        scale_name=_scale_name(view.skeleton),
+        scale_name=scale_name(view.skeleton),
         scale_unit={"metre": "metre"}.get(header.unit, "picture" if in_fractions else "pixel"),
         scale_share=scale / view.picture[0] if view.picture else np.nan,
         cut=float(series.cut.mean()) if view.picture else np.nan,
@@ -176,6 +176,13 @@ def longest_run(flags: npt.NDArray[np.bool_]) -> int:
     """
     edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
     return int((edges[1::2] - edges[::2]).max(initial=0))
+
+
+def scale_name(skeleton: Skeleton) -> str:
+    """What the unit of the skeleton's canonical frame is: shoulder width or torso length."""
+    ends = skeleton.canonical.scale if skeleton.canonical else ()
+    between_shoulders = all(k.endswith("_shoulder") for group in ends for k in group)
+    return "shoulder width" if between_shoulders else "torso length"
 
 
 def _part(series: FrameSeries, part: int, scale: float, rate: float) -> PartQuality:
@@ -204,12 +211,6 @@ def _irregular(time: FloatArray) -> float:
         return float("nan")
     usual = np.median(intervals)
     return float((np.abs(intervals - usual) > _IRREGULAR * usual).mean())
-
-
-def _scale_name(skeleton: Skeleton) -> str:
-    ends = skeleton.canonical.scale if skeleton.canonical else ()
-    between_shoulders = all(k.endswith("_shoulder") for group in ends for k in group)
-    return "shoulder width" if between_shoulders else "torso length"
 
 
 def _curves(series: FrameSeries, scale: float, swapped: npt.NDArray[np.bool_]) -> Curves:

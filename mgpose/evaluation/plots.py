@@ -13,9 +13,11 @@ from mgpose.evaluation.table import metric_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Sheet
 
 # Colour says the kind of a method, as in the table; the blue is the report's accent.
 KIND_COLOURS = {
+    "oracle": "#7a4fa3",
     "pretrained": "#1f5fbf",
     "untrained": "#c2762b",
     "classical": "#3d8a5f",
@@ -23,17 +25,17 @@ KIND_COLOURS = {
 }
 _LINES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_INK, _MUTED, _GRID = "#20242a", "#5c636e", "#e4e7eb"
+INK, MUTED, GRID = "#20242a", "#5c636e", "#e4e7eb"
 _STYLE = {
     "font.family": "sans-serif",
     "font.size": 8.5,
     "axes.edgecolor": "#b4bac3",
-    "axes.labelcolor": _MUTED,
+    "axes.labelcolor": MUTED,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.color": _MUTED,
-    "ytick.color": _MUTED,
-    "text.color": _INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "text.color": INK,
     "legend.frameon": False,
     "figure.facecolor": "white",
     "svg.fonttype": "none",
@@ -42,6 +44,21 @@ _STYLE = {
 
 def draw(figure: Figure, dpi: int = 150) -> bytes:
     """The figure as PNG; needs no display."""
+
+    def paint(sheet: Sheet) -> None:
+        _PAINTERS[figure.kind](sheet.add_subplot(), figure.data)
+
+    return painted(_size(figure), paint, dpi)
+
+
+def painted(size: tuple[float, float], paint: Callable[[Sheet], None], dpi: int = 150) -> bytes:
+    """A sheet of ``size`` inches in the style of all figures, as PNG; needs no display.
+
+    Args:
+        size: width and height in inches.
+        paint: draws on the empty sheet.
+        dpi: pixels an inch.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Sheet
@@ -49,9 +66,9 @@ def draw(figure: Figure, dpi: int = 150) -> bytes:
 
     with mpl.rc_context(_STYLE):
         margin = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
-        sheet = Sheet(figsize=_size(figure), layout=margin)
+        sheet = Sheet(figsize=size, layout=margin)
         FigureCanvasAgg(sheet)
-        _PAINTERS[figure.kind](sheet.add_subplot(), figure.data)
+        paint(sheet)
         stream = io.BytesIO()
         sheet.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
     return stream.getvalue()
@@ -84,7 +101,7 @@ def _confusion(axes: Axes, data: Mapping[str, Any]) -> None:
     size = 7.5 if len(names) <= 16 else 7
     # Long names fit on one axis only: the other repeats their numbers.
     few = len(names) <= 4
-    short = [_short(name) for name in names]
+    short = [shortened(name) for name in names]
     numbered = short if few else [f"{name}  {i}" for i, name in enumerate(short, 1)]
     numbers = [str(i) for i in range(1, len(names) + 1)]
     axes.set_yticks(range(len(names)), numbered)
@@ -94,13 +111,13 @@ def _confusion(axes: Axes, data: Mapping[str, Any]) -> None:
     axes.set_ylabel("true class", fontsize=8)
     axes.set_xticks(np.arange(len(names) - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(len(names) - 1) + 0.5, minor=True)
-    axes.grid(which="minor", color=_GRID, linewidth=0.6)
+    axes.grid(which="minor", color=GRID, linewidth=0.6)
     axes.tick_params(which="minor", length=0)
-    axes.spines[:].set_color(_GRID)
+    axes.spines[:].set_color(GRID)
     axes.spines[:].set_visible(True)
     for (row, column), share in np.ndenumerate(shares):
         if share >= 0.005:
-            ink = "white" if share > 0.55 else _INK
+            ink = "white" if share > 0.55 else INK
             text = f"{100 * share:.0f}"
             axes.text(column, row, text, ha="center", va="center", fontsize=size - 0.5, color=ink)
 
@@ -147,7 +164,7 @@ def _lines(axes: Axes, places: Any, curves: list[dict[str, Any]]) -> None:
                 places, values - band, values + band, color=colour, alpha=0.13, linewidth=0
             )
     axes.set_ylim(0, min(105, axes.get_ylim()[1] * 1.05))
-    axes.grid(axis="y", color=_GRID, linewidth=0.8)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=7.5)
 
@@ -171,7 +188,7 @@ def _map(axes: Axes, data: Mapping[str, Any]) -> None:
             marker=_MARKERS[turn // len(palette) % len(_MARKERS)],
             alpha=0.75,
             linewidths=0,
-            label=_short(data["names"][label]),
+            label=shortened(data["names"][label]),
         )
     axes.set_xticks([])
     axes.set_yticks([])
@@ -187,7 +204,7 @@ def _map(axes: Axes, data: Mapping[str, Any]) -> None:
     )
 
 
-def _short(name: str, length: int = 32) -> str:
+def shortened(name: str, length: int = 32) -> str:
     """The name cut to fit; ``$`` is escaped, or matplotlib would read it as mathematics."""
     cut = name if len(name) <= length else name[: length - 1].rstrip() + "…"
     return cut.replace("$", r"\$")

@@ -142,6 +142,7 @@ def _summary(result: TaskResult) -> dict[str, Any] | None:
     sign = 1 if higher_is_better(metric) else -1
     first = {row.kind: row for row in reversed(known)}
     ours = first.pop("pretrained", None)
+    first.pop("oracle", None)  # a bound, no rival
     other = max(first.values(), key=lambda row: sign * row.metrics[metric], default=None)
     if ours is None or other is None:
         return None

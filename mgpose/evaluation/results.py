@@ -31,7 +31,7 @@ from mgpose.evaluation.figures import Figure, plain
 from mgpose.structures import InputError
 
 FORMAT = "mgpose-results/1"
-ROW_KINDS = ("pretrained", "untrained", "classical", "trivial")
+ROW_KINDS = ("oracle", "pretrained", "untrained", "classical", "trivial")
 
 
 def versions() -> dict[str, str]:
@@ -51,7 +51,8 @@ class ResultRow:
 
     Args:
         name: as printed.
-        kind: ``"pretrained"``, ``"untrained"``, ``"classical"`` or ``"trivial"``.
+        kind: ``"pretrained"``, ``"untrained"``, ``"classical"``, ``"trivial"``, or ``"oracle"``: it
+            knows what no poses tell, a bound and no competitor.
         metrics: name -> value; NaN = not defined. A 95 % interval of metric ``x`` stands in
             ``x_low`` and ``x_high`` and is printed beside ``x``.
         spread: name -> standard deviation over the runs; empty for one run.
@@ -92,8 +93,8 @@ class TaskResult:
         protocol: at least ``name``; ``folds``, ``exceptions`` (group -> reason), ``settings``.
         seed: of the run.
         headline: metrics of the table's columns, the deciding one first.
-        rows: kept pre-trained first, then untrained, classical, trivial; the first row of a kind
-            is the one that summaries compare.
+        rows: kept oracle first, then pre-trained, untrained, classical, trivial; the first row of
+            a kind is the one that summaries compare.
         notes: caveats, printed with the table.
         figures: plots.
         versions: what it was made with.

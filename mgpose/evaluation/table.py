@@ -26,10 +26,12 @@ METRIC_TITLES = {
     "balanced_r_at_1": "Balanced R@1",
     "p_value": "p-value",
     "calibration_error": "Calibration error",
+    "seconds": "Seconds",
 }
 _UNDEFINED = "n/a"
-_LOWER_IS_BETTER = frozenset({"p_value", "calibration_error"})
+_LOWER_IS_BETTER = frozenset({"p_value", "calibration_error", "seconds"})
 KIND_TITLES = {
+    "oracle": "oracle",
     "pretrained": "pre-trained",
     "untrained": "untrained",
     "classical": "classical",
@@ -50,12 +52,13 @@ def metric_title(name: str) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of the table: percent with one decimal (a p-value as it is), ± deviation.
+    """One number: percent with one decimal (p-values and seconds as they are), ± deviation.
 
     Args:
         value: such as ``"61.3"``; ``"n/a"`` where the metric is not defined.
         detail: such as ``"± 2.1"`` or the 95 % interval ``"[54.0, 68.2]"``, or empty.
-        best: True for the best of its column (as printed; trivial and chance rows included).
+        best: True for the best of its column (as printed; trivial and chance rows included, oracles
+            not); nothing is best in seconds.
     """
 
     value: str
@@ -64,7 +67,7 @@ class Cell:
 
 
 def higher_is_better(metric: str) -> bool:
-    """False for p-values and calibration errors, True for all other metrics."""
+    """False for p-values, calibration errors and seconds, True for all other metrics."""
     return metric.removesuffix("_median") not in _LOWER_IS_BETTER
 
 
@@ -76,18 +79,23 @@ def table_cells(result: TaskResult, metrics: Sequence[str]) -> list[list[Cell]]:
 
 def _column(result: TaskResult, metric: str) -> list[Cell]:
     texts = [_number(metric, row.metrics.get(metric, math.nan)) for row in result.rows]
-    numbers = [float(text) for text in texts if text != _UNDEFINED]
+    rivals = [row.kind != "oracle" and metric != "seconds" for row in result.rows]
+    numbers = [
+        float(t) for t, rival in zip(texts, rivals, strict=True) if rival and t != _UNDEFINED
+    ]
     pick = max if higher_is_better(metric) else min
     best = pick(numbers) if len(numbers) > 1 else None
     return [
-        Cell(text, _detail(row, metric), text != _UNDEFINED and float(text) == best)
-        for row, text in zip(result.rows, texts, strict=True)
+        Cell(text, _detail(row, metric), rival and text != _UNDEFINED and float(text) == best)
+        for row, text, rival in zip(result.rows, texts, rivals, strict=True)
     ]
 
 
 def _number(metric: str, value: float) -> str:
     if math.isnan(value):
         return _UNDEFINED
+    if metric == "seconds":
+        return f"{value:.1f}"
     return f"{value:.3f}" if metric == "p_value" else f"{100 * value:.1f}"
 
 

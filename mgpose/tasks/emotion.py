@@ -6,6 +6,7 @@ at work and in education, and an outcome (such as a lost match) is not a felt em
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -20,7 +21,7 @@ from mgpose.evaluation.probes import linear_probe_scores
 from mgpose.evaluation.results import ResultRow, TaskResult
 from mgpose.evaluation.statistics import bootstrap_interval, permutation_p_value
 from mgpose.structures import InputError
-from mgpose.tasks.task_data import TaskData, contenders, flatten
+from mgpose.tasks.task_data import Contender, TaskData, contenders, flatten
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
@@ -61,6 +62,14 @@ class Emotion:
         """Compare the encoder with the untrained one and the baselines.
 
         Raises:
+            InputError: as :meth:`compare`.
+        """
+        return self.compare(contenders(encoder, self.untrained))
+
+    def compare(self, encoders: Sequence[Contender]) -> TaskResult:
+        """Compare encoders with the baselines.
+
+        Raises:
             InputError: when the data carry no emotion labels, not two of them, or the test part
                 shows one person only.
         """
@@ -86,7 +95,7 @@ class Emotion:
                 f"{data.name}: the emotion task resamples the test subjects and needs two with "
                 f"emotion labels, fold {data.split.fold!r} has one; leave the task out"
             )
-        rows = self._rows(encoder, parts)
+        rows = self._rows(encoders, parts)
         return TaskResult(
             task="emotion",
             title="Emotion",
@@ -108,12 +117,12 @@ class Emotion:
         )
 
     def _rows(
-        self, encoder: nn.Module, parts: dict[str, tuple[ClipDataset, dict[str, str]]]
+        self, encoders: Sequence[Contender], parts: dict[str, tuple[ClipDataset, dict[str, str]]]
     ) -> list[ResultRow]:
         (train_clips, train_of), (test_clips, test_of) = parts["train"], parts["test"]
         train_labels, test_labels = self._labels(train_of), self._labels(test_of)
         scores: list[tuple[str, str, npt.NDArray[np.floating]]] = []
-        for contender in contenders(encoder, self.untrained):
+        for contender in encoders:
             train = video_means(
                 embed(contender.encoder, train_clips).embeddings, train_clips, train_of
             )
@@ -132,13 +141,24 @@ class Emotion:
         scores.append(("PCA + SVM", "classical", decided))
         trivial = TrivialPredictor.fit(train_labels, 2).scores(len(test_labels))
         scores.append(("majority class", "trivial", trivial[:, 1]))
-        subjects = self.data.corpus.subjects()
-        groups = [subjects[video] for video in sorted(test_of)]
-        return [
-            ResultRow(name, kind, self._metrics(s, test_labels, groups)) for name, kind, s in scores
-        ]
+        return [self.row(name, kind, found, test_of) for name, kind, found in scores]
 
-    def _labels(self, labels: dict[str, str]) -> IntArray:
+    def row(
+        self, name: str, kind: str, scores: npt.NDArray[np.floating], labels: Mapping[str, str]
+    ) -> ResultRow:
+        """A row of the table.
+
+        Args:
+            name: as printed.
+            kind: of the row.
+            scores: (N,) of the positive label; from 0.5 on it is decided for.
+            labels: video -> emotion, of the N videos in sorted order.
+        """
+        subjects = self.data.corpus.subjects()
+        groups = [subjects[video] for video in sorted(labels)]
+        return ResultRow(name, kind, self._metrics(scores, self._labels(labels), groups))
+
+    def _labels(self, labels: Mapping[str, str]) -> IntArray:
         """0 or 1 for each video, videos sorted."""
         return np.array([int(labels[v] == self.settings.positive) for v in sorted(labels)])
 

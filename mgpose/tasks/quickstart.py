@@ -84,7 +84,9 @@ def _poses(videos: Sequence[Path], repository: Path, out: Path, poses: Path) -> 
     sample = PoseStore(repository / "data" / "sample")
     for video in sample:
         write_pose_file(poses, video, sample[video], sample.header(video).provenance)
-    corpus = SyntheticCorpus(subjects=12, videos_per_subject=3, gestures_per_video=12)
+    corpus = SyntheticCorpus(
+        subjects=12, videos_per_subject=4, seconds=50, gestures_per_minute=16, mix="uniform"
+    )
     written = write_synthetic(corpus, poses)
     print(f"  {len(sample)} real sign clips, {written} synthetic videos: {poses}")
     return done
@@ -103,7 +105,9 @@ def _summary(results: dict[str, TaskResult]) -> None:
         # The first row of a kind, fixed beforehand: the best of several is chosen on test.
         first = {row.kind: row for row in reversed(rows)}
         numbers = ", ".join(
-            f"{first[kind].name} {100 * first[kind].metrics[metric]:.1f}" for kind in ROW_KINDS
+            f"{first[kind].name} {100 * first[kind].metrics[metric]:.1f}"
+            for kind in ROW_KINDS
+            if kind in first
         )
         print(f"  {result.title}, {metric_title(metric)}: {numbers}")
         print(f"    -> {_verdict(first, metric)}")

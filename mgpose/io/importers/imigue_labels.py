@@ -30,7 +30,7 @@ from mgpose.io.importers.imported_pose import (
 )
 from mgpose.io.store import PoseStore
 from mgpose.structures import Annotation, InputError
-from mgpose.structures.imigue import IMIGUE_CLASSES
+from mgpose.structures.micro_gestures import IMIGUE_CLASSES
 
 _COLUMNS = (
     "video_id",
