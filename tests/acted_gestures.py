@@ -30,7 +30,7 @@ LANDMARKS = {
     "brow": ("own_brow_outer", 0, 0.06, 0.02),
     "brim": (BROWS, 0, 0.19, 0.11),
     "side of the brim": (BROWS, 0.17, 0.18, 0.04),
-    "crown": ("left_ear right_ear", 0.08, 0.33, 0.04),
+    "crown": ("left_ear right_ear", 0.10, 0.35, 0.02),
     "back of the head": ("own_ear", -0.04, 0.13, -0.10),
     "temple": ("own_ear", -0.03, 0.24, 0.12),
     "hair": ("own_ear", 0, 0.20, -0.05),
@@ -125,10 +125,19 @@ def size(vectors: np.ndarray) -> np.ndarray:
     return np.linalg.norm(vectors, axis=-1)
 
 
-def acted_points(corpus, number, events):
-    video = corpus.video(number)
-    script = dataclasses.replace(video.script(), events=tuple(events))
-    performance = perform(np.random.default_rng([SEED, number]), video.subject, script)
+def to_bone(point: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(t,) distance of a point from the line between two joints."""
+    share = ((point - a) * (b - a)).sum(-1) / ((b - a) ** 2).sum(-1)
+    return size(point - a - np.clip(share, 0, 1)[:, None] * (b - a))
+
+
+def acted_points(label, number, events=None, seed=SEED):
+    """(T, 70, 3) a person's video, and how far each hand is hidden; other events if given."""
+    video = corpus_of(label, seed).video(number)
+    script = video.script()
+    if events is not None:
+        script = dataclasses.replace(script, events=tuple(events))
+    performance = perform(np.random.default_rng([seed, number]), video.subject, script)
     points = np.concatenate([block for _, block in performance.blocks(512)])
     return points, {side: hand.hidden for side, hand in performance.hands.items()}
 
@@ -136,12 +145,12 @@ def acted_points(corpus, number, events):
 @cache
 def idle_points(number):
     """Idle movements are the same whatever the classes are."""
-    return acted_points(corpus_of("head up"), number, ())[0]
+    return acted_points("head up", number, ())[0]
 
 
-def corpus_of(label: str) -> SyntheticCorpus:
+def corpus_of(label: str, seed: int = SEED) -> SyntheticCorpus:
     return SyntheticCorpus(
-        PEOPLE, 1, SECONDS, gestures_per_minute=30, classes=(label,), level="clean", seed=SEED
+        PEOPLE, 1, SECONDS, gestures_per_minute=30, classes=(label,), level="clean", seed=seed
     )
 
 
@@ -153,7 +162,7 @@ def act_out(label: str, people: int = PEOPLE, change: Callable[[Event], Event] =
         for event in corpus.video(number).script().events:
             if not events or event.first > events[-1].last + APART * FPS:
                 events.append(change(event))
-        points, hidden = acted_points(corpus, number, events)
+        points, hidden = acted_points(label, number, events)
         idle = idle_points(number)
         for e in events:
             span, after = slice(e.first, e.last), slice(e.last, e.last + int(FPS))

@@ -21,7 +21,7 @@ from mgpose.structures import UPPER_BODY_HANDS_FACE as LAYOUT
 from mgpose.structures.micro_gestures import MICRO_GESTURES
 
 sys.path.append(str(Path(__file__).parent))
-from acted_gestures import Clip, act_out, acted, size
+from acted_gestures import Clip, act_out, acted, size, to_bone
 
 NEARLY_ALL = 0.85
 OTHER = {"left": "right", "right": "left"}
@@ -33,9 +33,6 @@ FACIAL_PARTS, HAIR = ("nose", "cheek", "mouth corner"), ("temple", "hair", "lock
 NECK = ("throat", "other side of the throat", "nape")
 CHEST = ("notch", "chest", "other breast")
 SHOULDERS, EARS = ("left_shoulder", "right_shoulder"), ("left_ear", "right_ear")
-
-
-# Measures of one clip.
 
 
 def to_place(*places: str, by: tuple[tuple[str, ...], ...] = (TIPS,)) -> Callable[[Clip], float]:
@@ -58,11 +55,6 @@ def to_place(*places: str, by: tuple[tuple[str, ...], ...] = (TIPS,)) -> Callabl
         )
 
     return measure
-
-
-def to_bone(point: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    share = ((point - a) * (b - a)).sum(-1) / ((b - a) ** 2).sum(-1)
-    return size(point - a - np.clip(share, 0, 1)[:, None] * (b - a))
 
 
 def to_other_arm(*by: tuple[str, ...]) -> Callable[[Clip], float]:
@@ -93,6 +85,10 @@ def between_hands(*part: str) -> Callable[[Clip], float]:
 def hands_meet(clip: Clip) -> float:
     """Palm in palm, or a palm on the other hand's knuckles."""
     return min(between_hands(*part)(clip) for part in (PALM, KNUCKLES))
+
+
+def fingers_meet(clip: Clip) -> float:
+    return min(between_hands(*part)(clip) for part in (KNUCKLES, MIDDLES))
 
 
 def path(points: np.ndarray) -> float:
@@ -256,11 +252,11 @@ CONTACTS = [
     (label, measure, 0.0, most)
     for label, measure, most in (
         ("touching hat", to_place("brim", "side of the brim", by=(PINCH,)), 0.20),
-        ("touching or scratching head", to_place("crown", "back of the head"), 0.24),
+        ("touching or scratching head", to_place("crown", "back of the head"), 0.27),
         ("touching or scratching forehead", to_place("forehead", "brow"), 0.20),
         ("covering face", to_place("nose", "cheek", by=(PALM, MIDDLES)), 0.20),
         ("rubbing eyes", to_place("eye", by=(INDEX, KNUCKLES)), 0.18),
-        ("touching facial parts", to_place(*FACIAL_PARTS, by=(INDEX, PINCH)), 0.18),
+        ("touching facial parts", to_place(*FACIAL_PARTS, by=(INDEX, PINCH)), 0.21),
         ("touching ears", to_place("ear", by=(INDEX, PINCH)), 0.18),
         ("biting nails", to_place("mouth", by=(INDEX, PINCH)), 0.16),
         ("touching jaw or chin", to_place("chin", "jaw", by=(INDEX, PINCH, KNUCKLES)), 0.20),
@@ -289,7 +285,7 @@ LAWS = [
     ("sitting straightly", sat_up, 0.05, FAR),
     ("sitting straightly", stays_up, 0.05, FAR),
     ("rubbing or holding hands", hands_meet, 0, 0.2),
-    ("crossing fingers", between_hands(*KNUCKLES), 0, 0.25),
+    ("crossing fingers", fingers_meet, 0, 0.22),
     ("crossing fingers", straightness, 0, 0.95),
     ("minaret gesture", between_hands(*TIPS), 0, 0.2),
     ("minaret gesture", between_hands("hand_root"), 0.25, FAR),
@@ -388,21 +384,3 @@ def test_a_move_in_the_wrong_direction_is_noticed(label):
         return dataclasses.replace(event, moves=tuple(moves))
 
     assert share_kept(act_out(label, 4, reversed_), *laws_of(label)) < 0.4
-
-
-def kinks(points: np.ndarray, name: str) -> float:
-    """How much further than in both neighbouring frames a joint goes in one."""
-    steps = size(np.diff(points[:, LAYOUT.index(name)], axis=0))
-    return (steps[1:-1] - np.maximum(steps[:-2], steps[2:])).max()
-
-
-@pytest.mark.parametrize(
-    ("joint", "most"), [("elbow", 0.6), ("wrist", 0.4), ("index_tip", 0.4), ("pinky_tip", 0.4)]
-)
-def test_no_joint_jumps(joint, most):
-    """A body moves on smooth ways: no elbow turns over from one frame to the next."""
-    worst = {
-        label: max(kinks(c.points, f"{s}_{joint}") for c in acted(label) for s in OTHER)
-        for label in GESTURES
-    }
-    assert {label: kink for label, kink in worst.items() if kink > most} == {}

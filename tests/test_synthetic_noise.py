@@ -73,7 +73,7 @@ def levels():
     """Level -> (videos, frames, 70) keypoints, scores and (videos, frames) flags of a corpus."""
     found = {}
     for level in LEVELS:
-        corpus = SyntheticCorpus(24, 1, seconds=60, level=level, seed=5)
+        corpus = SyntheticCorpus(24, 1, seconds=40, level=level, seed=5)
         videos = [corpus.video(number) for number in range(len(corpus))]
         poses = [video.sequence(video.script()) for video in videos]
         found[level] = tuple(
@@ -190,7 +190,7 @@ class TestAsMeasured:
     ("share", "length"), [(0.0012, 5), (0.004, 5), (0.08, 4), (0.12, 15), (0.25, 45), (0.6, 45)]
 )
 def test_runs_fill_the_share(frames, share, length):
-    draws = int(60_000 / frames / min(share * 8, 1))
+    draws = int(40_000 / frames / min(share * 10, 1))
     rng = np.random.default_rng(0)
     found = np.mean([runs(rng, frames, share, length).mean() for _ in range(draws)])
     assert found == pytest.approx(share, rel=0.25)

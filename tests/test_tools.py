@@ -41,6 +41,7 @@ TOOLS = (
     "extract_pose",
     "import_pose",
     "inspect_store",
+    "make_synthetic",
     "measure_difficulty",
     "quickstart",
     "train",

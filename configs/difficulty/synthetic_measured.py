@@ -1,14 +1,14 @@
-# The synthetic corpus at the noise level of real press interviews.
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.difficulty import *
+
+# The README says how the store is made.
 data = dict(
     name="synthetic corpus, measured",
     store="data/synthetic_measured",
     protocol="synthetic",
     skeleton="upper_body_hands_face",
-    clip=dict(frames=32),
+    clip=dict(frames=32, rate=12.5, max_crops=2),
     synthetic=True,
 )
-encoder = dict(size="small", patch=8)
-finetune = dict(epochs=10, augment=dict(crop=0.7, drop_part=0.1, stretch=False))
-emotion = dict()
-identity = dict()
-threads = 2

@@ -61,19 +61,19 @@ HEAD_PLACES = {
     "forehead": (0.0, -0.23, 0.20),
     "left_temple": (0.17, -0.13, 0.10),
     "left_cheek": (0.12, 0.06, 0.17),
-    "left_jaw": (0.14, 0.19, 0.10),
-    "left_crown": (0.09, -0.36, 0.04),
+    "left_jaw": (0.09, 0.22, 0.13),
+    "left_crown": (0.12, -0.40, 0.0),
     "left_back_of_head": (0.17, -0.16, -0.10),
-    "left_hair": (0.15, -0.28, 0.14),
+    "left_hair": (0.16, -0.21, 0.12),
     "left_lock": (0.23, 0.10, 0.0),  # hair that hangs beside the neck
-    "brim": (0.0, -0.36, 0.34),
-    "left_brim": (0.19, -0.35, 0.24),
+    "brim": (0.0, -0.38, 0.36),
+    "left_brim": (0.22, -0.37, 0.22),
     "left_nape": (0.13, 0.20, -0.12),
     "mouth": (0.0, 0.15, 0.23),
 }
 TRUNK_PLACES = {
     "left_throat": (0.14, -0.17, 0.07),
-    "left_collar": (0.09, -0.04, 0.13),
+    "left_collar": (0.08, 0.02, 0.14),
     "notch": (0.0, 0.03, 0.12),
     "chest": (0.0, 0.30, 0.20),
     "left_chest": (0.24, 0.28, 0.20),
@@ -249,9 +249,9 @@ def face_points(body: Proportions, posture: Posture, head: Frame) -> dict[str, F
         elif "brow" in name:
             place[:, 1] -= 0.035 * brow
         elif name == "upper_lip":
-            place[:, 1] += 0.025 * (1 - body.lips) - 0.012 * mouth + 0.017 * press + 0.006 * bite
+            place[:, 1] += 0.025 * (1 - body.lips) - 0.012 * mouth + 0.022 * press + 0.006 * bite
         elif name == "lower_lip":
-            place[:, 1] += 0.025 * (body.lips - 1) + 0.05 * mouth - 0.02 * press - 0.04 * bite
+            place[:, 1] += 0.025 * (body.lips - 1) + 0.05 * mouth - 0.028 * press - 0.04 * bite
             place[:, 2] -= 0.03 * bite
         elif name == "chin":
             place[:, 1] += 0.05 * mouth + 0.012 * puff - 0.02 * bite

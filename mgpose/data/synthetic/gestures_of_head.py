@@ -35,11 +35,10 @@ GESTURES_OF_HEAD: dict[str, Gesture] = {
         (
             *one_hand(
                 Reach("brim", "pinch", (3.5, -0.1, 0.3), "pinch", (0.0, 0.06, 0.0), 1.1),
-                Reach("own_brim", "pinch", (3.9, -0.1, 0.2), "pinch", (0.05, 0.03, 0.0), 1.3),
                 moves=(Move("head_pitch", -0.07),),
             ),
             *both_hands(
-                Reach("own_brim", "pinch", (4.2, -0.1, 0.1), "pinch", (0.0, 0.05, 0.0), 1.0)
+                Reach("own_brim", "pinch", (3.8, -0.1, 0.1), "pinch", (0.0, 0.06, 0.0), 1.0)
             ),
         )
     ),
@@ -127,7 +126,7 @@ GESTURES_OF_HEAD: dict[str, Gesture] = {
             ),
         )
         + both_hands(
-            Reach("own_eye", "index_tip", (4.4, -0.3, 0.1), "claw", (0.03, 0.02, 0.0), 2.0)
+            Reach("own_eye", "knuckles", (4.7, -0.2, 0.1), "fist", (0.035, 0.02, 0.0), 2.0)
         )
     ),
     "touching facial parts": Gesture(
@@ -145,7 +144,7 @@ GESTURES_OF_HEAD: dict[str, Gesture] = {
             Reach(
                 "own_ear",
                 "pinch",
-                (4.1, -0.2, -0.2),
+                (3.5, -0.2, -0.2),
                 "pinch",
                 (0.0, 0.04, 0.0),
                 1.3,
@@ -155,7 +154,7 @@ GESTURES_OF_HEAD: dict[str, Gesture] = {
             Reach(
                 "own_ear",
                 "index_tip",
-                (4.1, -0.2, -0.2),
+                (3.5, -0.2, -0.2),
                 "point",
                 (0.015, 0.03, 0.0),
                 3.4,
@@ -205,7 +204,7 @@ GESTURES_OF_HEAD: dict[str, Gesture] = {
                 "own_hair",
                 angles=(4.2, -0.6, 0.0),
                 shape="claw",
-                stroke=(0.06, 0.16, -0.26),
+                stroke=(0.05, 0.22, -0.26),
                 frequency=0.6,
                 path="sweep",
                 pole=_ELBOW_UP,

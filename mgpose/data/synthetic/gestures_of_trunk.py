@@ -25,7 +25,7 @@ GESTURES_OF_TRUNK: dict[str, Gesture] = {
         one_hand(
             Reach("notch", angles=(3.6, -0.5, 0.2), stroke=(0.015, 0.01, 0.0), frequency=1.0),
             Reach("chest", "palm", (3.3, -0.2, 0.1), "flat", offset=(0.0, -0.03, 0.06)),
-            Reach("other_chest", "palm", (3.2, -0.2, 0.1), "flat", offset=(0.0, 0.0, 0.06)),
+            Reach("chest", "palm", (3.2, -0.2, 0.1), "flat", offset=(-0.10, 0.02, 0.06)),
         ),
         valence=-1,
     ),
@@ -204,10 +204,10 @@ GESTURES_OF_TRUNK: dict[str, Gesture] = {
             Reach(
                 "front",
                 "palm",
-                (3.3, 0.15, -0.5),
+                (3.6, 0.15, -0.9),
                 "relaxed",
-                (0.02, 0.015, 0.0),
-                0.8,
+                (0.04, 0.03, 0.0),
+                1.1,
                 offset=(0.03, 0.0, 0.0),
             ),
         ),
@@ -216,8 +216,8 @@ GESTURES_OF_TRUNK: dict[str, Gesture] = {
     ),
     "crossing fingers": Gesture(
         both_hands(
-            Reach("front", "knuckles", (3.75, 0.2, -0.8), "clasp", offset=(0.04, 0.0, 0.0)),
-            Reach("front_high", "knuckles", (4.0, 0.2, -1.0), "clasp", offset=(0.04, 0.08, 0.0)),
+            Reach("front", "fingers", (4.0, 0.2, -1.0), "clasp", offset=(0.02, 0.0, 0.0)),
+            Reach("front_high", "fingers", (4.2, 0.2, -1.1), "clasp", offset=(0.02, 0.08, 0.0)),
         ),
         length=1.4,
     ),

@@ -35,8 +35,8 @@ _SEAT = {
     "head_pitch": (0.08, 0.0),
     "head_yaw": (0.14, 0.0),
     "head_roll": (0.04, 0.0),
-    "press": (0.30, 0.10),
-    "puff": (0.20, 0.05),
+    "press": (0.18, 0.06),
+    "puff": (0.15, 0.05),
 }
 _REST_SECONDS = 35.0  # mean time between two changes of seat or resting place
 _CHANGE_FRAMES = 22

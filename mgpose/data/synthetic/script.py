@@ -255,8 +255,7 @@ def _moves(
 ) -> Iterator[Move]:
     """The move with its final size, one for each track that its name stands for."""
     scale = size * float(np.exp(0.15 * rng.standard_normal()))
-    if move.track in ("press", "bite", "puff"):
-        scale = float(np.clip(scale, 0.6, 1.2))
+    scale = float(np.clip(scale, 0.65, 1.2 if move.track in ("press", "bite", "puff") else 1.6))
     # The trunk sways and twists to either side.
     if move.track in ("torso_roll", "torso_yaw", "torso_shift", "head_roll"):
         scale *= 1 if sides[0] == "left" else -1
