@@ -7,7 +7,7 @@ stands in for structure, never for results: what comes from it says nothing abou
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -65,7 +65,6 @@ class SyntheticCorpus:
     classes: tuple[str, ...] = tuple(GESTURES)
     level: str = "measured"
     seed: int = 0
-    noise: Noise = field(init=False)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.classes) - set(GESTURES))
@@ -81,10 +80,19 @@ class SyntheticCorpus:
                 "expected 4 to 86400 seconds a video and up to 60 gestures a minute, got "
                 f"{self.seconds} and {self.gestures_per_minute}"
             )
-        object.__setattr__(self, "noise", LEVELS[self.level])
 
     def __len__(self) -> int:
         return self.subjects * self.videos_per_subject
+
+    @property
+    def noise(self) -> Noise:
+        """What measuring adds."""
+        return LEVELS[self.level]
+
+    @property
+    def frames(self) -> int:
+        """Of a video."""
+        return round(self.seconds * FPS)
 
     def weights(self) -> dict[str, float]:
         """Label -> its weight in the mix, before habits and emotion."""
@@ -137,9 +145,9 @@ class SyntheticVideo:
         """Hash of all that the poses depend on; it stands for the source that does not exist."""
         corpus = self.corpus
         recipe = (
-            VERSION, corpus.seed, self.person, self.take, corpus.seconds,
-            corpus.gestures_per_minute, corpus.mix, corpus.classes, corpus.noise,
-        )  # fmt: skip
+            *(VERSION, corpus.seed, self.person, self.take, corpus.frames, corpus.mix),
+            *(float(corpus.gestures_per_minute), tuple(corpus.classes), corpus.noise),
+        )
         return hashlib.sha256(repr(recipe).encode()).hexdigest()
 
     def script(self) -> Script:
@@ -149,7 +157,7 @@ class SyntheticVideo:
             self._rng(_SCRIPT),
             self.subject,
             self.corpus.weights(),
-            int(self.corpus.seconds * FPS),
+            self.corpus.frames,
             self.corpus.gestures_per_minute,
             EMOTIONS[(self.person + self.take) % 2],
         )

@@ -93,7 +93,7 @@ def datasheet(corpus: SyntheticCorpus, annotations: Sequence[tuple[Annotation, .
         seconds=corpus.seconds,
         fps=FPS,
         videos=len(corpus),
-        frames=len(corpus) * int(corpus.seconds * FPS),
+        frames=len(corpus) * corpus.frames,
         gestures=len(every),
         classes=len(corpus.classes),
         mix={"long-tail": "long tail as in iMiGUE", "uniform": "equally frequent"}[corpus.mix],

@@ -107,7 +107,7 @@ class Way:
         return frozenset(parts | ({"hand"} if self.hand is not None else set()))
 
 
-_NOTABLE = 0.1
+_NOTABLE = 0.05
 
 
 def _channel(track: str) -> str:

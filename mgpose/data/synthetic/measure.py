@@ -67,8 +67,9 @@ def runs(rng: np.random.Generator, frames: int, share: float, length: float) -> 
     """(frames,) True in runs of about ``length`` frames that fill about ``share`` of the time."""
     if share == 0:
         return np.zeros(frames, bool)
-    means = (length, length * (1 - share) / share)
-    count = 2 + int(2 * frames / sum(means))
+    # Half a frame less: lengths are rounded up. Many runs, or their share would be too large.
+    means = np.maximum(np.array([length, length * (1 - share) / share]) - 0.5, 0.5)
+    count = 20 + int(2 * frames / means.sum())
     lengths = rng.exponential(means, (count, 2)).astype(int) + 1
     flags = np.repeat(np.tile([True, False], count), lengths.ravel())
     # Start somewhere inside, so that videos do not all begin with a gap.
