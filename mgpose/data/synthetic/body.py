@@ -97,10 +97,12 @@ ROOM_PLACES = {
 }
 HEAD_CENTRE = np.array([0.0, -0.60, 0.06])
 _NECK_JOINT = np.array([0.0, 0.22, -0.08])  # about which the head turns, from its centre
-_BOW = np.array([0.10, 0.0, 0.26])  # half way to a goal a hand is off the straight line by this
+_BOW = np.array([0.12, 0.0, 0.38])  # half way to a goal a hand is off the straight line by this
 # The elbow points down, outward and a little back; no hand rests along this line, so that the elbow
 # does not flip over.
 ELBOW_POLE = (0.45, 0.80, -0.25)
+_OUTWARD_SHARE = 0.4
+_FOLDED = 0.31  # of its length a fully bent arm, 145 degrees, leaves from shoulder to wrist
 # With the hand at the eyes or above it points outward, else it would be against this line.
 _ELBOW_POLE_HIGH, _EYES = (0.85, 0.35, 0.25), -0.08
 _ELBOW_POLE_FACE = (0.45, 0.90, 0.10)
@@ -274,12 +276,14 @@ def shoulder(body: Proportions, posture: Posture, trunk: Frame, side: str) -> Fl
 def bend_arm(
     shoulder: Floats, wrist: Floats, pole: Floats, upper: float, fore: float
 ) -> tuple[Floats, Floats]:
-    """(T, 3) elbow and wrist of an arm; a wrist out of reach is drawn in along its line."""
+    """(T, 3) elbow and wrist of an arm; a wrist out of reach is moved along its line."""
     line = wrist - shoulder
     distance = np.sqrt((line**2).sum(-1, keepdims=True))
     along = line / np.maximum(distance, 1e-6)
-    distance = np.clip(distance, abs(upper - fore) + 0.02, 0.995 * (upper + fore))
+    distance = np.clip(distance, _FOLDED * (upper + fore), 0.995 * (upper + fore))
     onto = (distance**2 + upper**2 - fore**2) / (2 * distance)
+    # Outward in part, so that an arm along its pole does not turn over.
+    pole = pole + _OUTWARD_SHARE * np.sqrt((pole**2).sum(-1, keepdims=True)) * np.array([1.0, 0, 0])
     aside = pole - (pole * along).sum(-1, keepdims=True) * along
     aside /= np.maximum(np.sqrt((aside**2).sum(-1, keepdims=True)), 1e-6)
     elbow = shoulder + onto * along + np.sqrt(np.maximum(upper**2 - onto**2, 0)) * aside

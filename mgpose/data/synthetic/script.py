@@ -31,7 +31,7 @@ HEAD_SHIFT = 0.03  # radians of pitch
 # Lengths are log-normal about 44 frames; measured: mean 71, 90 % below 145, 99 % below 439.
 MEDIAN_LENGTH, LENGTH_SPREAD = 42.0, 0.92
 SHORTEST, LONGEST = 10, 750
-REACH_FRAMES = 9.0  # of an average person, from rest to the goal
+REACH_FRAMES, QUICKEST_REACH = 12.0, 9.0  # of an average person, from rest to the goal
 # Measured: 12 % of clips overlap another one. An overlap takes two, and only gestures that occupy
 # other parts of the body can be added, which some of the drawn ones do not.
 OVERLAP = 0.08
@@ -70,6 +70,7 @@ class Event:
         rise, fall: frames from rest to the goal, and back.
         hands: what the hands do, none to two of them.
         moves: what trunk, head and face do, sizes and frequencies final, no stand-in names.
+        channels: the parts of the body that it occupies.
     """
 
     label: str
@@ -81,6 +82,7 @@ class Event:
     fall: float
     hands: tuple[HandAct, ...]
     moves: tuple[Move, ...]
+    channels: frozenset[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,19 +160,12 @@ def _overlapping(
     tempo: float,
 ) -> Event | None:
     """Another gesture that begins during this one with other parts of the body."""
-    busy = _channels(event)
     for _ in range(_MOST_TRIES):
         label, way = next(draws)
-        if not busy & way.channels:
+        if label != event.label and not event.channels & way.channels:
             begin = int(rng.integers(event.start, event.stop))
             return _event(rng, subject, label, way, begin, tempo)
     return None
-
-
-def _channels(event: Event) -> frozenset[str]:
-    hands = [act.reach for act in event.hands]
-    way = Way(hands[0] if hands else None, hands[1] if len(hands) > 1 else None, event.moves)
-    return way.channels
 
 
 def _event(
@@ -179,13 +174,17 @@ def _event(
     """A gesture that neither moves nor is labelled before frame ``free``."""
     gesture = GESTURES[label]
     length = _length(rng, gesture, tempo)
-    rise, fall = REACH_FRAMES / tempo * np.exp(0.2 * rng.standard_normal(2))
+    ways = REACH_FRAMES / tempo * np.exp(0.2 * rng.standard_normal(2))
+    rise, fall = np.maximum(ways, QUICKEST_REACH)
     # Annotators let a gesture begin a moment before it moves or on the way to its goal, and end on
     # the way back or a moment after.
-    before, after = rng.uniform(-0.9, 0.5, 2)
-    moving = max(length + before * rise + after * fall, rise + fall + 3)
-    first = free + int(max(0, -before * rise))
-    start = first + int(before * rise)
+    before, after = rng.uniform(-0.7, 0.5, 2)
+    lead, moving = before * rise, length + before * rise + after * fall
+    if moving < rise + fall + 3:  # a short label lies on the middle of its gesture
+        moving = rise + fall + 3
+        lead = (moving - length) / 2
+    first = free + int(max(0, -lead))
+    start = first + int(lead)
     first_hand = SIDES[int(rng.random() >= subject.left_handed)]
     sides = (first_hand, SIDES[1 - SIDES.index(first_hand)])
     size = float(subject.amplitude * np.exp(0.2 * rng.standard_normal()))
@@ -208,6 +207,7 @@ def _event(
         fall=float(fall),
         hands=hands,
         moves=tuple(final for move in way.moves for final in _moves(rng, move, sides, size, tempo)),
+        channels=way.channels,
     )
 
 

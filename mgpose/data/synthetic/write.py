@@ -58,9 +58,12 @@ def write_synthetic(corpus: SyntheticCorpus, out: str | Path, workers: int = 1) 
         InputError: when the store holds other poses under an id of the corpus.
     """
     folder = Path(out)
+    if workers < 1:
+        raise InputError(f"expected at least one worker, got {workers}")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: expected a folder for the store, found a file")
     folder.mkdir(parents=True, exist_ok=True)
+    _refuse_others(corpus, folder)
     write = partial(_write_video, corpus, folder)
     with _mapper(workers) as each:
         videos = each(write, range(len(corpus)))
@@ -70,6 +73,21 @@ def write_synthetic(corpus: SyntheticCorpus, out: str | Path, workers: int = 1) 
     write_text(folder / STATES_NAME, _states_csv(written))
     write_text(folder / DATASHEET_NAME, datasheet(corpus, [w.annotations for w in written]))
     return len(written)
+
+
+def _refuse_others(corpus: SyntheticCorpus, folder: Path) -> None:
+    """The tables tell of this corpus only: no other synthetic video may lie beside it.
+
+    Raises:
+        InputError: when one does, such as of a larger corpus.
+    """
+    ours = {corpus.video(number).video_id for number in range(len(corpus))}
+    others = {path.stem for path in folder.glob(f"synthetic_s*{SUFFIX}")} - ours
+    if others:
+        raise InputError(
+            f"{folder}: expected no synthetic videos but those of this corpus, found {len(others)} "
+            f"others, such as {min(others)}; write into another folder"
+        )
 
 
 @contextmanager
