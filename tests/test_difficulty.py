@@ -23,6 +23,7 @@ from mgpose.io.annotations import ANNOTATIONS_NAME, read_annotations, write_anno
 from mgpose.io.pose_file import Provenance, write_pose_file
 from mgpose.structures import UPPER_BODY_HANDS_FACE as LAYOUT
 from mgpose.structures import Annotation, InputError, PoseSequence
+from mgpose.tasks import difficulty
 from mgpose.tasks.difficulty import PREDICTORS, DifficultySettings, measure_difficulty
 from mgpose.tasks.task_data import TaskData
 
@@ -247,13 +248,14 @@ def test_files_that_do_not_fit_the_annotations(planted, tmp_path):
         measure_difficulty(settings_of(store, predictors=[], identity=None), tmp_path / "out")
 
 
-def test_identity_needs_two_people_with_two_videos(planted, tmp_path):
+def test_identity_needs_two_people_with_two_videos(planted, tmp_path, monkeypatch):
     store = tmp_path / "store"
     shutil.copytree(planted, store)
     kept = [a for a in read_annotations(store / ANNOTATIONS_NAME) if a.subject != "p7"]
     write_annotations(store / ANNOTATIONS_NAME, kept)
+    monkeypatch.setattr(difficulty, "_recognition", lambda *_: pytest.fail("it costs minutes"))
     with pytest.raises(InputError, match=r"two people with two videos each .* found 1"):
-        measure_difficulty(settings_of(store, predictors=[], emotion=None), tmp_path / "out")
+        measure_difficulty(settings_of(store), tmp_path / "out")
 
 
 @pytest.mark.parametrize(

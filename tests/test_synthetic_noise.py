@@ -73,7 +73,7 @@ def levels():
     """Level -> (videos, frames, 70) keypoints, scores and (videos, frames) flags of a corpus."""
     found = {}
     for level in LEVELS:
-        corpus = SyntheticCorpus(24, 1, seconds=40, level=level, seed=5)
+        corpus = SyntheticCorpus(48, 1, seconds=30, level=level, seed=5)
         videos = [corpus.video(number) for number in range(len(corpus))]
         poses = [video.sequence(video.script()) for video in videos]
         found[level] = tuple(

@@ -199,22 +199,19 @@ def measure_difficulty(settings: DifficultySettings, out: str | Path) -> dict[st
     if settings.threads:
         torch.set_num_threads(settings.threads)
     corpus = Corpus(settings.data)
-    found: dict[str, list[TaskResult]] = {}
+    found: dict[str, list[TaskResult]] = {"recognition": [], "emotion": [], "identity": []}
     for split in corpus.folds():
         data = TaskData.of(corpus, split)
         Path(out).mkdir(parents=True, exist_ok=True)  # fails now rather than after the work
         encoder = _fresh_encoder(settings, data)
-        if settings.predictors:
-            found.setdefault("recognition", []).append(_recognition(data, encoder, settings))
-        if settings.emotion is not None:
-            found.setdefault("emotion", []).append(
-                _emotion(data, encoder, settings.emotion, settings.seed)
-            )
+        # The longest last: what the data lack for the others is told at once.
         if settings.identity is not None:
-            found.setdefault("identity", []).append(
-                Identity(data, settings.identity, settings.seed).run()
-            )
-    results = {name: combine_folds(folds) for name, folds in found.items()}
+            found["identity"].append(Identity(data, settings.identity, settings.seed).run())
+        if settings.emotion is not None:
+            found["emotion"].append(_emotion(data, encoder, settings.emotion, settings.seed))
+        if settings.predictors:
+            found["recognition"].append(_recognition(data, encoder, settings))
+    results = {name: combine_folds(folds) for name, folds in found.items() if folds}
     write_results(Path(out) / "results.json", results)
     write_report(results, Path(out) / "report.html", f"Difficulty of {settings.data.name}")
     return results

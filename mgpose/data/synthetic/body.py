@@ -65,7 +65,7 @@ HEAD_PLACES = {
     "left_crown": (0.12, -0.40, 0.0),
     "left_back_of_head": (0.17, -0.16, -0.10),
     "left_hair": (0.16, -0.21, 0.12),
-    "left_lock": (0.23, 0.10, 0.0),  # hair that hangs beside the neck
+    "left_lock": (0.22, 0.05, 0.14),  # hair that hangs beside the neck
     "brim": (0.0, -0.38, 0.36),
     "left_brim": (0.22, -0.37, 0.22),
     "left_nape": (0.13, 0.20, -0.12),
@@ -97,15 +97,15 @@ ROOM_PLACES = {
 }
 HEAD_CENTRE = np.array([0.0, -0.60, 0.06])
 _NECK_JOINT = np.array([0.0, 0.22, -0.08])  # about which the head turns, from its centre
-_BOW = np.array([0.12, 0.0, 0.38])  # half way to a goal a hand is off the straight line by this
+_BOW = np.array([0.05, 0.08, 0.55])  # half way to a goal a hand is off the straight line by this
 # The elbow points down, outward and a little back; no hand rests along this line, so that the elbow
 # does not flip over.
 ELBOW_POLE = (0.45, 0.80, -0.25)
-_OUTWARD_SHARE = 0.4
 _FOLDED = 0.31  # of its length a fully bent arm, 145 degrees, leaves from shoulder to wrist
 # With the hand at the eyes or above it points outward, else it would be against this line.
 _ELBOW_POLE_HIGH, _EYES = (0.85, 0.35, 0.25), -0.08
-_ELBOW_POLE_FACE = (0.45, 0.90, 0.10)
+_NOTCH = 0.1  # places of the trunk above it are reached as the face is
+_ELBOW_POLE_FACE = (0.25, 0.60, 0.75)
 _LAYOUT = UPPER_BODY_HANDS_FACE
 
 
@@ -182,10 +182,11 @@ def place_of(name: str, places: Mapping[str, tuple[float, float, float]]) -> Flo
 
 def elbow_pole(target: str) -> tuple[float, float, float]:
     """Where the elbow points when a hand is at a place, by name, and nothing else is said."""
-    place = place_of(target.replace("own_", "left_").replace("other_", "right_"), HEAD_PLACES)
-    if place is None:
-        return ELBOW_POLE
-    return _ELBOW_POLE_HIGH if place[1] < _EYES else _ELBOW_POLE_FACE
+    name = target.replace("own_", "left_").replace("other_", "right_")
+    at_head, at_trunk = place_of(name, HEAD_PLACES), place_of(name, TRUNK_PLACES)
+    if at_head is not None:
+        return _ELBOW_POLE_HIGH if at_head[1] < _EYES else _ELBOW_POLE_FACE
+    return _ELBOW_POLE_FACE if at_trunk is not None and at_trunk[1] < _NOTCH else ELBOW_POLE
 
 
 def rotations(pitch: Floats, yaw: Floats, roll: Floats) -> Floats:
@@ -282,8 +283,6 @@ def bend_arm(
     along = line / np.maximum(distance, 1e-6)
     distance = np.clip(distance, _FOLDED * (upper + fore), 0.995 * (upper + fore))
     onto = (distance**2 + upper**2 - fore**2) / (2 * distance)
-    # Outward in part, so that an arm along its pole does not turn over.
-    pole = pole + _OUTWARD_SHARE * np.sqrt((pole**2).sum(-1, keepdims=True)) * np.array([1.0, 0, 0])
     aside = pole - (pole * along).sum(-1, keepdims=True) * along
     aside /= np.maximum(np.sqrt((aside**2).sum(-1, keepdims=True)), 1e-6)
     elbow = shoulder + onto * along + np.sqrt(np.maximum(upper**2 - onto**2, 0)) * aside

@@ -204,7 +204,7 @@ GESTURES_OF_HEAD: dict[str, Gesture] = {
                 "own_hair",
                 angles=(4.2, -0.6, 0.0),
                 shape="claw",
-                stroke=(0.05, 0.22, -0.26),
+                stroke=(0.05, 0.16, -0.18),
                 frequency=0.6,
                 path="sweep",
                 pole=_ELBOW_UP,

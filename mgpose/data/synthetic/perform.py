@@ -191,7 +191,9 @@ def _target(performance: Performance, act: HandAct, window: slice) -> Floats:
     place = place_of(name, ROOM_PLACES)
     if place is None:
         return _on_arm(performance, other, act.reach.target.removeprefix("other_"), window)
-    return np.broadcast_to(place, (window.stop - window.start, 3))
+    # Whoever leans over the table gesticulates further ahead.
+    ahead = np.maximum(0, performance.trunk.origin[window, 2:]) * np.array([0.0, 0.0, 0.8])
+    return np.asarray(place + ahead)
 
 
 def _on_arm(performance: Performance, side: str, place: str, window: slice) -> Floats:

@@ -31,7 +31,7 @@ HEAD_SHIFT = 0.03  # radians of pitch
 # Lengths are log-normal about 44 frames; measured: mean 71, 90 % below 145, 99 % below 439.
 MEDIAN_LENGTH, LENGTH_SPREAD = 42.0, 0.92
 SHORTEST, LONGEST = 10, 750
-REACH_FRAMES, QUICKEST_REACH = 12.0, 9.0  # of an average person, from rest to the goal
+REACH_FRAMES, QUICKEST_REACH = 12.0, 10.0  # of an average person, from rest to the goal
 # Measured: 12 % of clips overlap another one. An overlap takes two, and only gestures that occupy
 # other parts of the body can be added, which some of the drawn ones do not.
 OVERLAP = 0.08
@@ -39,7 +39,7 @@ UNUSUAL = 0.25  # share of gestures that are not made in the subject's preferred
 _MOST_TRIES = 4
 # How far a place differs from time to time, standard deviation in shoulder widths: at the head and
 # between two hands, on trunk and arms, in the room before the body.
-_FINE_SCATTER, _COARSE_SCATTER, _ROOM_SCATTER = 0.03, 0.05, (0.12, 0.16, 0.09)
+_FINE_SCATTER, _COARSE_SCATTER, _ROOM_SCATTER = 0.03, 0.05, (0.10, 0.14, 0.05)
 _IN_THE_ROOM = frozenset(name.removeprefix("left_") for name in ROOM_PLACES)
 
 
