@@ -202,7 +202,7 @@ GESTURES_OF_HEAD: dict[str, Gesture] = {
         one_hand(
             Reach(
                 "own_hair",
-                angles=(4.2, -0.6, 0.0),
+                angles=(3.8, -0.4, 0.0),
                 shape="claw",
                 stroke=(0.05, 0.16, -0.18),
                 frequency=0.6,
@@ -212,7 +212,7 @@ GESTURES_OF_HEAD: dict[str, Gesture] = {
             Reach(
                 "own_lock",
                 "pinch",
-                (4.5, -0.2, -0.2),
+                (3.7, -0.3, -0.2),
                 "pinch",
                 (0.045, 0.045, 0.0),
                 1.4,
