@@ -1,18 +1,29 @@
-"""Speed, with the peer beside it in the same run."""
+"""Speed: of extraction, with the peer beside it in the same run, or of the synthetic corpus."""
 
 import argparse
 from pathlib import Path
 
-from mgpose.structures import run_tool
+from mgpose.structures import InputError, run_tool
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["extraction"], help="what to measure")
-    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO", help="videos to read")
+    parser.add_argument("what", choices=["extraction", "synthetic"], help="what to measure")
+    parser.add_argument(
+        "videos", nargs="*", type=Path, metavar="VIDEO", help="videos to read, for extraction"
+    )
     parser.add_argument("--seconds", type=float, default=20, help="a run (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="runs a kind (default: %(default)s)")
     args = parser.parse_args()
+
+    if args.what == "synthetic":
+        from mgpose.data.synthetic.benchmark import benchmark_synthetic
+
+        for speed in benchmark_synthetic(args.rounds):
+            print(f"synthetic corpus, 2 workers: {speed / 1e6:.2f} million frames a minute")
+        return 0
+    if not args.videos:
+        raise InputError("expected videos to read, found none")
 
     from mgpose.extraction.benchmark import benchmark_extraction, speed_table
 
