@@ -54,9 +54,9 @@ def test_no_elbow_turns_over():
 
 
 def test_no_hand_flies():
-    """Six metres a second, for shoulders of 40 cm, is more than anybody reaches with."""
+    """Six and a half metres a second, for shoulders of 40 cm, is more than anybody reaches with."""
     peaks = {
         label: max(steps(p, f"{side}_wrist").max() for p in other_videos(label) for side in SIDES)
         for label in OF_THE_HEAD_AND_ARMS
     }
-    assert {label: peak for label, peak in peaks.items() if peak > 0.6} == {}
+    assert {label: peak for label, peak in peaks.items() if peak > 0.65} == {}

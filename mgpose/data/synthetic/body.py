@@ -226,7 +226,7 @@ def head_frame(body: Proportions, posture: Posture, trunk: Frame) -> Frame:
     place = np.broadcast_to(joint, (len(turn), 3)).copy()
     place[:, 1] += posture["head_sink"]
     place[:, 2] += posture["head_forward"]
-    rotation = trunk.rotation @ turn
+    rotation = np.stack([_turn(trunk.rotation, turn[:, :, i]) for i in range(3)], -1)
     centre = trunk.at(place) + _turn(rotation, -_NECK_JOINT * body.head)
     return Frame(rotation, centre)
 

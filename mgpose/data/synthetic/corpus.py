@@ -47,7 +47,8 @@ class SyntheticCorpus:
         subjects: number of people, each with own proportions, tempo, amplitude and habits.
         videos_per_subject: at least 1; the emotion label alternates.
         seconds: length of a video.
-        gestures_per_minute: of an average person.
+        gestures_per_minute: of an average person; each takes its time, so that no more than some
+            17 fit in.
         mix: ``long-tail``, class frequencies as in iMiGUE, or ``uniform``.
         classes: labels to choose from, keys of ``GESTURES``.
         level: of the noise, a key of ``LEVELS``.

@@ -28,8 +28,8 @@ class Noise:
             0.3 and in a wrong place instead of missing.
         blur: how much more often fast hands are lost.
         jump: probability, per hand and frame, that the whole hand is misplaced.
-        swap: probability, per frame, that left and right hand change places for some frames.
-        fail: probability, per frame, that the whole pose fails for some frames.
+        swap: share of frames in which left and right hand have changed places.
+        fail: share of frames in which there is no pose at all.
         arm_missing: share of frames in which elbows and wrists are unsure.
         face_hidden: probability that a part of the face behind a hand is lost.
         hips: share of videos in which the hips are seen at all.
