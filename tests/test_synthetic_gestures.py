@@ -23,7 +23,7 @@ from mgpose.structures.micro_gestures import MICRO_GESTURES
 sys.path.append(str(Path(__file__).parent))
 from acted_gestures import Clip, act_out, acted, size, to_bone
 
-NEARLY_ALL = 0.85
+NEARLY_ALL = 0.8
 OTHER = {"left": "right", "right": "left"}
 TIPS = ("index_tip", "middle_tip", "ring_tip")
 KNUCKLES = ("index_mcp", "middle_mcp", "ring_mcp")
@@ -383,4 +383,4 @@ def test_a_move_in_the_wrong_direction_is_noticed(label):
         moves = [dataclasses.replace(move, size=-move.size) for move in event.moves]
         return dataclasses.replace(event, moves=tuple(moves))
 
-    assert share_kept(act_out(label, 4, reversed_), *laws_of(label)) < 0.4
+    assert share_kept(act_out(label, 8, reversed_), *laws_of(label)) < 0.4

@@ -178,7 +178,7 @@ def _event(
     rise, fall = np.maximum(ways, QUICKEST_REACH)
     # Annotators let a gesture begin a moment before it moves or on the way to its goal, and end on
     # the way back or a moment after.
-    before, after = rng.uniform(-0.7, 0.5, 2)
+    before, after = rng.uniform(-1.4, 0.2, 2)
     lead, moving = before * rise, length + before * rise + after * fall
     if moving < rise + fall + 3:  # a short label lies on the middle of its gesture
         moving = rise + fall + 3
