@@ -23,6 +23,21 @@ from mgpose.tasks.evaluate import EvaluateSettings, evaluate
 from mgpose.tasks.video_retrieval import retrieve_moments
 
 PRETRAIN_CONFIG = "configs/pretrain/contrastive_tiny_quickstart.py"
+# Twelve of the 32: a few minutes of training show little on all of them.
+CLASSES = (
+    "touching or scratching head",
+    "covering face",
+    "rubbing eyes",
+    "biting nails",
+    "touching ears",
+    "touching suprasternal notch or chest",
+    "folding arms",
+    "minaret gesture",
+    "arms akimbo",
+    "head up",
+    "turtle neck",
+    "illustrative gesture",
+)
 TASKS_CONFIG = "configs/tasks/all_quickstart.py"
 
 
@@ -85,7 +100,12 @@ def _poses(videos: Sequence[Path], repository: Path, out: Path, poses: Path) -> 
     for video in sample:
         write_pose_file(poses, video, sample[video], sample.header(video).provenance)
     corpus = SyntheticCorpus(
-        subjects=12, videos_per_subject=4, seconds=50, gestures_per_minute=16, mix="uniform"
+        subjects=12,
+        videos_per_subject=4,
+        seconds=50,
+        gestures_per_minute=16,
+        mix="uniform",
+        classes=CLASSES,
     )
     written = write_synthetic(corpus, poses)
     print(f"  {len(sample)} real sign clips, {written} synthetic videos: {poses}")
