@@ -90,6 +90,7 @@ def _check_same_run(path: Path, settings: PretrainSettings, split: Split) -> Non
         "data": settings.data.name,
         "protocol": split.protocol,
         "fold": split.fold,
+        "architecture": settings.encoder.architecture,
         "size": settings.encoder.size,
         "patch": settings.encoder.patch,
         "seed": settings.seed,
@@ -208,7 +209,12 @@ def build_runner(
 def _model(settings: PretrainSettings, corpus: Corpus, clips: ClipDataset) -> PretrainModel:
     size = settings.encoder
     encoder = build_encoder(
-        corpus.skeleton, size.size, settings.data.clip.frames, size.patch, size.dropout
+        corpus.skeleton,
+        size.size,
+        settings.data.clip.frames,
+        size.patch,
+        size.dropout,
+        size.architecture,
     )
     objective = dataclasses.asdict(settings.objective)
     # A longer queue would hold past views of nearly every clip of a small set.
@@ -269,6 +275,7 @@ def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> Check
         fold=split.fold,
         videos=tuple(sorted({span.video for span in clips.spans})),
         seed=settings.seed,
+        architecture=settings.encoder.architecture,
     )
 
 

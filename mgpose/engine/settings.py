@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """Size of the encoder, frames of a token, dropout."""
+    """Which encoder: arguments of :func:`mgpose.models.build_encoder`."""
 
+    architecture: str = "pose_graph_transformer"
     size: str = "small"
     patch: int = 8
     dropout: float = 0.0
