@@ -168,6 +168,8 @@ def build_runner(
     schedule = settings.schedule
     # Videos without annotations cannot be in a test part, so that they may join.
     clips = corpus.unlabelled((*split.train, *corpus.unannotated(split)))
+    if settings.further:
+        clips = _with_further(clips, settings, corpus)
     windows = min(settings.sampling.samples or len(clips), len(clips))
     if windows < schedule.batch_size:
         raise InputError(
@@ -215,6 +217,29 @@ def build_runner(
         experiment_name=f"{split.fold}_{next(_RUNS)}",
         cfg=Config(dataclasses.asdict(settings)),
     )
+
+
+def _with_further(clips: ClipDataset, settings: PretrainSettings, corpus: Corpus) -> ClipDataset:
+    """The clips with the train parts of the further sets.
+
+    Raises:
+        InputError: for another layout or clip, or a protocol of several folds.
+    """
+    more = []
+    for data in settings.further:
+        ours = settings.data
+        if (data.skeleton, data.clip) != (ours.skeleton, ours.clip):
+            raise InputError(f"{data.name}: expected layout and clips of {ours.name}")
+        other = Corpus(data)
+        splits = other.folds()
+        if len(splits) != 1:
+            raise InputError(f"{data.name}: expected a protocol with one fold, got {len(splits)}")
+        videos = (*splits[0].train, *other.unannotated(splits[0]))
+        more.append(other.unlabelled(videos))
+    try:
+        return clips.with_more(more)
+    except ValueError as error:
+        raise InputError(f"{settings.data.name}: {error}") from error
 
 
 def _model(

@@ -149,9 +149,15 @@ class MonitorSettings:
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """A whole pre-training experiment."""
+    """A whole pre-training experiment.
+
+    Args:
+        data: the set whose protocol has the folds, and which is monitored.
+        further: sets whose train parts join, of the same layout; their protocols have one fold.
+    """
 
     data: DataSettings
+    further: tuple[DataSettings, ...] = ()
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     views: ViewSettings = field(default_factory=ViewSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
