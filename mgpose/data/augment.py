@@ -226,6 +226,7 @@ def transform_parts(
     centre = middle[:, part_of][:, None]
     matrix, shift = matrix.to(x)[:, part_of], shift.to(x)[:, part_of][:, None]
     moved = torch.einsum("btvd,bvde->btve", joint - centre, matrix) + centre + shift
+    moved = torch.where(mask.unsqueeze(-1), moved, joint)
     return torch.cat((moved, x[..., dims:]), dim=-1)
 
 

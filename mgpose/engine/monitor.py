@@ -30,8 +30,7 @@ VIEWS_SEED = 20
 class ProbeHook(Hook):
     """Looks at the frozen encoder every few epochs, writes to TensorBoard, stops a collapse.
 
-    It probes the encoder that is published: the objective's ``published_encoder`` where it has
-    one, else its ``encoder``. Written at the untrained encoder, every ``interval`` epochs, at the
+    It probes the objective's ``published_encoder``. Written at the untrained encoder, every ``interval`` epochs, at the
     last epoch, and every epoch while a collapse is suspected:
 
     - ``probe/knn1_top1``, ``probe/knn1_balanced``, ``probe/knn5_top1``, ``probe/knn5_balanced``:

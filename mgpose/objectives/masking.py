@@ -20,7 +20,8 @@ def part_tubes(
         mask: (B, T, V) bool, True where present.
         skeleton: for the parts.
         patch: frames of a step; divides T.
-        share: of the part tokens that are hidden at least, in [0, 1).
+        share: of the part tokens that are hidden at least, in [0, 1). A clip of which nothing
+            would be left stays whole.
         generator: of the draws, on the CPU.
 
     Returns:
@@ -46,9 +47,11 @@ def part_tubes(
         tube = (step >= start[:, None]) & (step < (start + length)[:, None]) & short[:, None]
         hidden[clips, part] |= tube
     hidden = hidden.to(mask.device)
-    by_keypoint = hidden[:, part_of].repeat_interleave(patch, 2).transpose(1, 2)
     seen = torch.stack([mask[:, :, part_of == p].any(2) for p in range(parts)], 1)
     there = seen.view(batch, parts, steps, patch).any(-1)
+    # Nothing at all can neither be told apart nor completed.
+    hidden &= (there & ~hidden).flatten(1).any(1)[:, None, None]
+    by_keypoint = hidden[:, part_of].repeat_interleave(patch, 2).transpose(1, 2)
     return mask & ~by_keypoint, hidden & there
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from mgpose.objectives.info_nce import chance_loss, info_nce, soft_targets
+from mgpose.objectives.info_nce import chance_loss, info_nce, same_moment, soft_targets
 from mgpose.objectives.masking import mix_parts, part_tubes
 
 View = tuple[Tensor, Tensor]
@@ -144,7 +144,7 @@ class TeacherStudent(nn.Module):
         steps: of the whole run, for the momentum's schedule; 0 keeps it constant.
 
     Attributes:
-        chance_losses: for each contrast of the last step, what it would be if all embeddings were
+        chance_losses: for clips and parts of the last step, what it would be if all embeddings were
             alike; the collapse alarm compares.
 
     References: He et al., "MoCo", CVPR 2020; Caron et al., "DINO", ICCV 2021 (multi-crop, momentum
@@ -207,66 +207,72 @@ class TeacherStudent(nn.Module):
         queue, queue_spans = self.queue.clone(), self.queue_spans.clone()
         targets = [self._targets(key, queue, spans, queue_spans) for key in keys]
         losses: dict[str, list[Tensor]] = {}
+        chances: dict[str, list[Tensor]] = {}
+        compared = (losses, chances, queue, spans, queue_spans)
         for i, (x, mask) in enumerate(views):
             seen_mask, hidden = mask, None
             if s.masked and s.mask_share:
                 skeleton, patch = self.student.encoder.skeleton, self.student.encoder.patch
                 seen_mask, hidden = part_tubes(mask, skeleton, patch, s.mask_share, generator)
             seen, other = self.student(x, seen_mask), keys[1 - i]
-            self._contrast(losses, seen, other, targets[1 - i], queue, spans, queue_spans)
+            self._contrast(seen, other, targets[1 - i], *compared)
             if s.time:
-                loss = self._time_loss(seen, keys[i])
+                loss = self._time_loss(seen, keys[i], spans)
                 losses.setdefault("time", []).append(loss)
             if hidden is not None:
                 loss = self._masked_loss(seen.tokens, keys[i].tokens, hidden)
                 losses.setdefault("masked", []).append(loss)
         for i, view in enumerate(local):
             seen, k = self.student(*view), i % 2
-            self._contrast(losses, seen, keys[k], targets[k], queue, spans, queue_spans)
+            self._contrast(seen, keys[k], targets[k], *compared)
         if s.mixed and len(spans) > 1:
             losses["mixed"] = [
                 self._mixed_loss(views[0], keys[1], queue, spans, queue_spans, generator)
             ]
-        self._remember_chance(keys, spans, queue_spans)
+        self.chance_losses = {
+            f"loss_{name}": getattr(s, name) * torch.stack(found).mean()
+            for name, found in chances.items()
+        }
         if self.training:
             self._enqueue(keys[0].clip, spans)
             self.step += 1
-        weights = {name: getattr(s, name) for name in losses}
         return {
-            f"loss_{name}": weights[name] * torch.stack(found).mean()
+            f"loss_{name}": getattr(s, name) * torch.stack(found).mean()
             for name, found in losses.items()
         }
 
     def _contrast(
         self,
-        losses: dict[str, list[Tensor]],
         seen: Seen,
         key: Seen,
         targets: Tensor,
+        losses: dict[str, list[Tensor]],
+        chances: dict[str, list[Tensor]],
         queue: Tensor,
         spans: Tensor,
         queue_spans: Tensor,
     ) -> None:
         s = self.settings
-        positive = self._neighbours(key.clip, queue, queue_spans) if s.neighbour else key.clip
-        loss = info_nce(seen.clip, positive, queue, spans, queue_spans, s.temperature, targets)
+        nearest = _nearest(key.clip, queue, queue_spans) if s.neighbour else None
+        loss = info_nce(
+            seen.clip, key.clip, queue, spans, queue_spans, s.temperature, targets,
+            neighbours=nearest,
+        )  # fmt: skip
         losses.setdefault("clip", []).append(loss)
+        chances.setdefault("clip", []).append(chance_loss(spans, queue_spans, nearest))
         if s.part:
-            losses.setdefault("part", []).append(self._part_loss(seen, key, spans))
+            loss, chance = self._part_loss(seen, key, spans)
+            losses.setdefault("part", []).append(loss)
+            chances.setdefault("part", []).append(chance)
 
     def _targets(self, key: Seen, queue: Tensor, spans: Tensor, queue_spans: Tensor) -> Tensor:
         s = self.settings
         return soft_targets(key.clip, queue, spans, queue_spans, s.teacher_temperature, s.soft)
 
-    def _neighbours(self, key: Tensor, queue: Tensor, queue_spans: Tensor) -> Tensor:
-        """Each key's nearest key in the queue; the key itself while the queue is empty."""
-        filled = queue_spans[:, 0] >= 0
-        if not filled.any():
-            return key
-        return queue[filled][(key @ queue[filled].t()).argmax(1)]
-
-    def _part_loss(self, seen: Seen, key: Seen, spans: Tensor) -> Tensor:
-        losses = []
+    def _part_loss(self, seen: Seen, key: Seen, spans: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean over the parts that two clips or more show in both views, and what is chance."""
+        losses, chances = [], []
+        nothing = spans.new_zeros(0, 3)
         for part in range(seen.part.shape[1]):
             both = seen.valid[:, part].any(1) & key.valid[:, part].any(1)
             if both.sum() > 1:
@@ -276,19 +282,28 @@ class TeacherStudent(nn.Module):
                         key.part[both, part],
                         seen.part.new_zeros(0, seen.part.shape[-1]),
                         spans[both],
-                        spans.new_zeros(0, 3),
+                        nothing,
                         self.settings.temperature,
                     )
                 )
-        return torch.stack(losses).mean() if losses else seen.clip.sum() * 0
+                chances.append(chance_loss(spans[both], nothing))
+        if not losses:
+            return seen.clip.sum() * 0, seen.clip.new_zeros(())
+        return torch.stack(losses).mean(), torch.stack(chances).mean()
 
-    def _time_loss(self, seen: Seen, key: Seen) -> Tensor:
-        """Steps of one clip are told apart from one another and from those of other clips."""
+    def _time_loss(self, seen: Seen, key: Seen, spans: Tensor) -> Tensor:
+        """Steps of one clip are told apart from one another and from those of other clips.
+
+        Those of other clips that overlap it in time may show the same movement: they are left out.
+        """
         both = seen.valid.any(1) & key.valid.any(1)
+        clip = both.nonzero()[:, 0]
+        hidden = same_moment(spans, spans).fill_diagonal_(False)[clip][:, clip]
         query, target = seen.time[both], key.time[both]
         if len(query) < 2:
             return seen.clip.sum() * 0
         logits = query @ target.t() / self.settings.temperature
+        logits = logits.masked_fill(hidden, -torch.inf)
         return F.cross_entropy(logits, torch.arange(len(query), device=query.device))
 
     def _masked_loss(self, tokens: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
@@ -312,10 +327,8 @@ class TeacherStudent(nn.Module):
         targets = soft_targets(
             key.clip, queue, spans, queue_spans, s.teacher_temperature, s.soft, own
         )
-        # A mixed clip shows two videos: what overlaps the second is no negative either, but that
-        # is one key of many, and the targets name it.
         seen = self.student(x, mask).clip
-        return info_nce(seen, key.clip, queue, spans, queue_spans, s.temperature, targets)
+        return info_nce(seen, key.clip, queue, spans, queue_spans, s.temperature, targets, own)
 
     def momentum(self) -> float:
         """The teacher's momentum at this step."""
@@ -332,16 +345,6 @@ class TeacherStudent(nn.Module):
         for slow, fast in pairs:
             slow.lerp_(fast, 1 - momentum)
 
-    def _remember_chance(self, keys: Sequence[Seen], spans: Tensor, queue_spans: Tensor) -> None:
-        s = self.settings
-        self.chance_losses = {"loss_clip": s.clip * chance_loss(spans, queue_spans)}
-        if s.part:
-            seen = (keys[0].valid.any(2) & keys[1].valid.any(2)).unbind(1)
-            nothing = spans.new_zeros(0, 3)
-            found = [chance_loss(spans[own], nothing) for own in seen if own.sum() > 1]
-            if found:
-                self.chance_losses["loss_part"] = s.part * torch.stack(found).mean()
-
     @torch.no_grad()
     def _enqueue(self, keys: Tensor, spans: Tensor) -> None:
         size = len(self.queue)
@@ -352,6 +355,14 @@ class TeacherStudent(nn.Module):
         self.queue[places] = keys
         self.queue_spans[places] = spans
         self.queue_next.add_(len(keys)).remainder_(size)
+
+
+def _nearest(key: Tensor, queue: Tensor, queue_spans: Tensor) -> Tensor | None:
+    """(B,) place of each key's nearest key in the queue; None while the queue is empty."""
+    filled = queue_spans[:, 0] >= 0
+    if not filled.any():
+        return None
+    return (key @ queue.t()).masked_fill(~filled, -torch.inf).argmax(1)
 
 
 def _unit_rows(projector: nn.Module, values: Tensor) -> Tensor:
