@@ -352,7 +352,8 @@ def test_features_are_what_they_are_called(skeleton):
     membership = nn.functional.one_hot(parts).T.float()
     out = pose_features(x, mask, parents, membership)
     assert out.shape == (*mask.shape, feature_channels(dims))
-    joint, local, bone, motion, score, present = out.split((dims, dims, dims, dims, 1, 1), -1)
+    sizes = (dims, dims, dims, dims, 2, dims, 1, 1)
+    joint, local, bone, _, _, motion, score, present = out.split(sizes, -1)
     values = x[..., :-1]
     for b, t, v in np.ndindex(*mask.shape):
         here = mask[b, t, v]
