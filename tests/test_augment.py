@@ -276,7 +276,7 @@ def test_jitter_shrinks_with_confidence():
     assert torch.equal(jitter(x, 0.02, generator())[..., -1], x[..., -1])
 
 
-def parts_moved(skeleton, batch=40, missing=0.2, **ranges):
+def parts_moved(skeleton, batch=14, missing=0.2, **ranges):
     """Clips before and after, and each keypoint's part."""
     x, mask = clips(skeleton, batch, missing=missing)
     out = transform_parts(x, mask, skeleton, replace(OFF, **ranges), generator(7))
@@ -304,18 +304,19 @@ def test_a_shift_of_a_part_is_one_vector_in_all_frames(skeleton):
     for b in range(len(x)):
         for p in range(1, len(skeleton.parts)):
             moved = by[b][mask[b] & (part_of == p)]
+            assert len(moved) > 1
             torch.testing.assert_close(moved, moved[:1].expand_as(moved), atol=1e-5, rtol=0)
             found.append(moved[0])
     size = torch.stack(found).abs()
     assert size.max() <= 0.1 + 1e-5
-    assert (size.amax(0) > 0.09).all()
+    assert (size.amax(0) > 0.08).all()
 
 
 @SKELETONS
 def test_a_turn_keeps_a_part_in_its_shape_and_place(skeleton):
     x, mask, out, part_of = parts_moved(skeleton, missing=0, part_turn=0.5)
     points = (part_of == 1).nonzero()[:, 0]
-    for b in range(0, len(x), 5):
+    for b in range(0, len(x), 3):
         frames = mask[b, :, points].all(1)
         before, after = x[b, frames][:, points, :-1], out[b, frames][:, points, :-1]
         assert not torch.allclose(before, after, atol=1e-3)
@@ -338,8 +339,8 @@ def test_a_part_grows_about_its_own_middle(skeleton):
             ratio = (after - middle).norm() / (before - middle).norm()
             torch.testing.assert_close(after, middle + ratio * (before - middle), atol=1e-4, rtol=0)
             ratios.append(float(ratio))
-    assert 0.8 <= min(ratios) < 0.83
-    assert 1.17 < max(ratios) <= 1.2 + 1e-4
+    assert 0.8 - 1e-4 <= min(ratios) < 0.85
+    assert 1.15 < max(ratios) <= 1.2 + 1e-4
 
 
 def test_a_local_view_keeps_a_short_stretch():
