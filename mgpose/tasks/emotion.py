@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from mgpose.data.clips import ClipDataset
 from mgpose.evaluation.baselines import TrivialPredictor, pca_svm_scores
@@ -20,6 +19,7 @@ from mgpose.evaluation.metrics import binary_metrics
 from mgpose.evaluation.probes import linear_probe_scores
 from mgpose.evaluation.results import ResultRow, TaskResult
 from mgpose.evaluation.statistics import bootstrap_interval, permutation_p_value
+from mgpose.models.encoder import Encoder
 from mgpose.structures import InputError
 from mgpose.tasks.task_data import Contender, TaskData, contenders, flatten
 
@@ -54,11 +54,11 @@ class Emotion:
     """
 
     data: TaskData
-    untrained: nn.Module
+    untrained: Encoder
     settings: EmotionSettings = field(default_factory=EmotionSettings)
     seed: int = 0
 
-    def run(self, encoder: nn.Module) -> TaskResult:
+    def run(self, encoder: Encoder) -> TaskResult:
         """Compare the encoder with the untrained one and the baselines.
 
         Raises:
