@@ -57,6 +57,11 @@ class Evidence:
         """(D,) the metric where group g counts ``weights[d, g]`` times; NaN where not defined."""
         return VALUES[self.kind](np.tensordot(weights, self.sums, axes=1))
 
+    def by_group(self) -> dict[str, float]:
+        """The metric of each group alone; NaN where not defined."""
+        values = self.resampled(np.eye(len(self.groups)))
+        return dict(zip(self.groups, values.tolist(), strict=True))
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:
@@ -68,6 +73,7 @@ class Trial:
         draw: number of the choice of labelled clips, 0 where all are used.
         metrics: name -> value.
         evidence: name -> sums, for metrics that can be resampled.
+        scores: (N, K) probabilities, where they are kept to be averaged over seeds.
     """
 
     fold: str
@@ -75,6 +81,7 @@ class Trial:
     draw: int
     metrics: Mapping[str, float]
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    scores: FloatArray | None = None
 
 
 def classification_evidence(
@@ -160,7 +167,9 @@ def _evidence(kind: str, clips: Float64Array, row: IntArray, names: Sequence[str
 
 
 def _ratio(above: Float64Array, below: Float64Array) -> Float64Array:
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+    ratio: Float64Array = np.full(above.shape, np.nan)
+    np.divide(above, below, out=ratio, where=below > 0)
+    return ratio
 
 
 def _class_mean(values: Float64Array) -> Float64Array:

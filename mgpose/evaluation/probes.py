@@ -135,9 +135,7 @@ def linear_probe_scores(
             for start in range(0, len(features), batch_size):
                 batch = order[start : start + batch_size]
                 logits = torch.nn.functional.linear(features[batch], weight, bias)
-                loss = torch.nn.functional.cross_entropy(
-                    logits, targets[batch], class_weight
-                )
+                loss = torch.nn.functional.cross_entropy(logits, targets[batch], class_weight)
                 optimiser.zero_grad()
                 torch.autograd.backward(loss)
                 optimiser.step()
@@ -165,7 +163,7 @@ def class_weights(labels: IntArray, num_classes: int) -> npt.NDArray[np.float32]
     counts = np.bincount(labels, minlength=num_classes)
     equal = len(labels) / (counts > 0).sum()
     weights = np.divide(equal, counts, out=np.zeros(num_classes), where=counts > 0)
-    return weights.astype(np.float32)
+    return np.asarray(weights, dtype=np.float32)
 
 
 @contextmanager
@@ -182,7 +180,7 @@ def _one_thread() -> Iterator[None]:
 def kmeans_assignments(
     embeddings: FloatArray, clusters: int, seed: int, starts: int = 10
 ) -> IntArray:
-    """(N,) cluster of each embedding by k-means on vectors scaled to length one, best of its starts.
+    """(N,) cluster of each embedding by k-means on vectors of length one, the best of its starts.
 
     Raises:
         ValueError: when there are fewer embeddings than clusters, or values are not finite.

@@ -90,11 +90,12 @@ def _section(name: str, result: TaskResult) -> dict[str, Any]:
             "classes": str(len(data["classes"])),
             "protocol": protocol["name"],
             **({"folds": _listing(protocol["folds"])} if protocol.get("folds") else {}),
-            "seed": str(result.seed),
+            **_seeds(result),
         },
         "settings": {
             key.replace("_", " "): _listing(value)
-            for key, value in (protocol.get("settings") or {}).items()
+            for section in ("settings", "constants")
+            for key, value in (protocol.get(section) or {}).items()
         },
         "exceptions": protocol.get("exceptions") or {},
         "table": table,
@@ -104,6 +105,7 @@ def _section(name: str, result: TaskResult) -> dict[str, Any]:
         "several_runs": any(row.runs > 1 for row in result.rows),
         "summary": _summary(result),
         "comparisons": comparison_lines(result),
+        "groups": _groups(result),
         "figures": [
             {
                 "title": f.title,
@@ -111,6 +113,36 @@ def _section(name: str, result: TaskResult) -> dict[str, Any]:
                 "png": base64.b64encode(draw(f)).decode(),
             }
             for f in result.figures
+        ],
+    }
+
+
+def _seeds(result: TaskResult) -> dict[str, str]:
+    seeds = result.protocol.get("seeds") or [result.seed]
+    return {"seeds" if len(seeds) > 1 else "seed": _listing(seeds)}
+
+
+def _groups(result: TaskResult) -> dict[str, Any] | None:
+    """Results by person (or what else is independent) of the rows that the tests compare."""
+    given = result.protocol.get("per_group")
+    compared = {name for each in result.comparisons for name in (each.ours, each.other)}
+    if not given or not compared:
+        return None
+    rows = {name: values for name, values in given["rows"].items() if name in compared}
+    names = sorted({group for values in rows.values() for group in values})
+    return {
+        "title": f"{metric_title(given['metric'])} by {given['unit']}",
+        "unit": given["unit"],
+        "columns": list(rows),
+        "rows": [
+            {
+                "name": name,
+                "cells": [
+                    f"{100 * values[name]:.1f}" if name in values else "n/a"
+                    for values in rows.values()
+                ],
+            }
+            for name in names
         ],
     }
 

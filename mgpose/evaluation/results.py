@@ -10,8 +10,8 @@ The file (``results.json``)::
                           "data", "protocol", "seed", "versions", "notes", "figures",
                           "comparisons": [paired tests of the pre-trained encoder]}}}
 
-A row is ``{"name", "kind", "metrics", "spread", "runs", "contest", "repeats", "spreads"}``; a metric
-that is not defined is null.
+A row is ``{"name", "kind", "metrics", "spread", "runs", "contest", "repeats", "spreads"}``; a
+metric that is not defined is null.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class ResultRow:
         runs: folds x seeds x draws behind the mean.
         contest: only rows of one contest are compared, such as those of one share of labels.
         repeats: ``folds``, ``seeds`` and ``draws`` -> how many; empty where not recorded.
-        spreads: the same three -> metric -> standard deviation over these, averaged over the others;
-            only where there are several.
+        spreads: the same three -> metric -> standard deviation over these, each the mean over the
+            other two; only where there are several.
         trials: the single runs, in memory only: the file holds what was computed from them.
 
     Raises:
@@ -107,8 +107,8 @@ class TaskResult:
         protocol: at least ``name``; ``folds``, ``exceptions`` (group -> reason), ``settings``.
         seed: of the run.
         headline: metrics of the table's columns, the deciding one first.
-        rows: kept oracle first, then pre-trained, untrained, classical, trivial; the first row of
-            a kind is the one that summaries compare.
+        rows: kept contest by contest, and in each oracle first, then pre-trained, untrained,
+            classical, trivial; the first row of a kind is the one that summaries compare.
         notes: caveats, printed with the table.
         figures: plots.
         versions: what it was made with.
@@ -143,7 +143,10 @@ class TaskResult:
         missing = [metric for metric in self.headline if metric not in found]
         if missing or not self.headline:
             raise ValueError(f"{self.task}: headline metrics {missing} not in {sorted(found)}")
-        rows = sorted(self.rows, key=lambda row: ROW_KINDS.index(row.kind))
+        contests = list(dict.fromkeys(row.contest for row in self.rows))
+        rows = sorted(
+            self.rows, key=lambda row: (contests.index(row.contest), ROW_KINDS.index(row.kind))
+        )
         object.__setattr__(self, "rows", tuple(rows))
         for name in ("headline", "notes", "figures", "comparisons"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -208,7 +211,7 @@ def with_trials(row: ResultRow, trials: Sequence[Trial]) -> ResultRow:
 
     Of one fold, ``spread`` runs over all its runs, be they seeds or draws.
     """
-    levels = {
+    levels: dict[str, list[Any]] = {
         "folds": [trial.fold for trial in trials],
         "seeds": [trial.seed for trial in trials],
         "draws": [trial.draw for trial in trials],
@@ -309,8 +312,10 @@ def _task_result(content: dict[str, Any]) -> TaskResult:
         row["metrics"] = {name: math.nan if v is None else v for name, v in values}
     content["rows"] = tuple(ResultRow(**row) for row in rows)
     content["figures"] = tuple(Figure(**figure) for figure in content["figures"])
-    content["comparisons"] = tuple(
-        Comparison(**{name: math.nan if v is None else v for name, v in comparison.items()})
-        for comparison in content.get("comparisons", ())
-    )
+    content["comparisons"] = tuple(map(_comparison, content.get("comparisons", ())))
     return TaskResult(**content)
+
+
+def _comparison(content: dict[str, Any]) -> Comparison:
+    known: dict[str, Any] = {k: math.nan if v is None else v for k, v in content.items()}
+    return Comparison(**known)

@@ -185,7 +185,7 @@ def sign_flip_p_value(differences: Float64Array, seed: int = 0) -> float:
     0 as the observed one's. It cannot fall below 2 / 2^F: :func:`least_sign_flip_p_value`.
 
     Args:
-        differences: (F,) one for each fold, finite.
+        differences: (F,) one for each independent unit, such as a fold or a person, finite.
         seed: of the random choices.
 
     Raises:
@@ -210,16 +210,4 @@ def sign_flip_p_value(differences: Float64Array, seed: int = 0) -> float:
 
 def least_sign_flip_p_value(count: int) -> float:
     """The smallest p-value that ``count`` differences can give."""
-    return 2.0 / 2 ** min(count, _MOST_EXACT)
-
-
-def resampled_p_value(differences: Float64Array) -> float:
-    """Two-sided p-value of "the difference is 0" from (D,) resampled differences, in (0, 1].
-
-    Twice the share of resamples on the rarer side of 0, zeros on both sides. NaN ones are left out.
-    """
-    values = differences[~np.isnan(differences)]
-    if not len(values):
-        return float("nan")
-    sides = min((values <= 1e-12).sum(), (values >= -1e-12).sum())
-    return float(min(1.0, 2 * (1 + sides) / (1 + len(values))))
+    return float(2.0 ** (1 - min(count, _MOST_EXACT)))

@@ -112,7 +112,8 @@ def _detail(row: ResultRow, metric: str) -> str:
 def runs_in_words(row: ResultRow) -> str:
     """Such as ``"7 folds x 3 seeds"``; the bare number where the row does not record them.
 
-    >>> runs_in_words(ResultRow("a", "trivial", {}, {}, 6, "", {"folds": 2, "seeds": 3, "draws": 1}))
+    >>> repeats = {"folds": 2, "seeds": 3, "draws": 1}
+    >>> runs_in_words(ResultRow("a", "trivial", {}, runs=6, repeats=repeats))
     '2 folds x 3 seeds'
     """
     several = [f"{count} {name}" for name, count in row.repeats.items() if count > 1]

@@ -1,8 +1,9 @@
-"""95 % intervals of a task's rows, and the paired test of the pre-trained encoder.
+"""95 % intervals of a task's rows, results by group, and the paired test of our encoder.
 
-Folds with two groups or more are resampled group by group within each fold; where a fold has one
-group only (leave one person out), the folds themselves are drawn. All rows see the same resamples,
-so that the interval of a difference is that of paired data.
+Folds with two groups or more are resampled group by group; where a fold has one group only (leave
+one person out), the folds themselves are drawn. All rows see the same resamples, so that the
+interval of a difference is that of paired data. What is drawn is also what the test flips the sign
+of: people where there are several, else folds.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from mgpose.evaluation.statistics import (
     group_weights,
     least_sign_flip_p_value,
     percentile_interval,
-    resampled_p_value,
     sign_flip_p_value,
 )
 
@@ -60,8 +60,9 @@ def with_uncertainty(
 
     Returns:
         The result; each row with ``<metric>_low`` and ``<metric>_high`` for the headline metrics
-        that have evidence, ``comparisons`` for every contest, ``protocol["uncertainty"]``, and a
-        note. Where there is nothing to resample (one fold of one group), a note says so.
+        that have evidence, ``comparisons`` for every contest, ``protocol["uncertainty"]``,
+        ``protocol["per_group"]`` (row -> group -> the deciding metric), and a note. Where there is
+        nothing to resample (one fold of one group), a note says so.
     """
     settings = settings or UncertaintySettings()
     folds = _fold_groups(result.rows)
@@ -79,16 +80,22 @@ def with_uncertainty(
     comparisons = [
         comparison
         for contest in dict.fromkeys(row.contest for row in rows)
-        if (comparison := _compare(result.headline[0], contest, rows, resampled, settings))
+        if (comparison := _compare(result.headline[0], rows, contest, resampled, scheme, unit))
     ]
     result = replace(result, rows=tuple(rows), comparisons=tuple(comparisons))
     if not folds:
         return result
     drawn = _in_words(folds, scheme, unit)
     uncertainty = {**asdict(settings), "level": 0.95, "unit": unit, "resampled": drawn}
+    metric = result.headline[0]
+    per_group = {
+        "unit": unit,
+        "metric": metric,
+        "rows": {row.name: _by_group(row, metric) for row in rows if _has_evidence(row, metric)},
+    }
     return replace(
         result,
-        protocol={**result.protocol, "uncertainty": uncertainty},
+        protocol={**result.protocol, "uncertainty": uncertainty, "per_group": per_group},
         notes=(*result.notes, f"95 % intervals: {drawn}."),
     )
 
@@ -113,15 +120,20 @@ def _scheme(folds: Mapping[str, tuple[str, ...]]) -> str:
 def _weights(
     folds: Mapping[str, tuple[str, ...]], scheme: str, settings: UncertaintySettings
 ) -> dict[str, Float64Array]:
-    """Fold -> (draws, groups) weights of its groups, or (draws, 1) weights of the fold itself."""
+    """Fold -> (draws, groups) weights of its groups, or (draws, 1) weights of the fold itself.
+
+    Folds of the same groups, such as those of cameras that see the same people, share a draw.
+    """
     if scheme == "groups":
-        return {
-            fold: group_weights(len(groups), settings.draws, settings.seed + i)
-            for i, (fold, groups) in enumerate(folds.items())
-        }
+        kinds = list(dict.fromkeys(folds.values()))
+        drawn = [
+            group_weights(len(groups), settings.draws, settings.seed + i)
+            for i, groups in enumerate(kinds)
+        ]
+        return {fold: drawn[kinds.index(groups)] for fold, groups in folds.items()}
     if scheme == "folds":
-        drawn = group_weights(len(folds), settings.draws, settings.seed)
-        return {fold: drawn[:, [i]] for i, fold in enumerate(folds)}
+        counts = group_weights(len(folds), settings.draws, settings.seed)
+        return {fold: counts[:, [i]] for i, fold in enumerate(folds)}
     return {}
 
 
@@ -129,7 +141,7 @@ def _in_words(folds: Mapping[str, tuple[str, ...]], scheme: str, unit: str) -> s
     if scheme == "groups":
         counts = sorted({len(groups) for groups in folds.values()})
         number = " to ".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
-        where = "" if len(folds) == 1 else f" within each of {len(folds)} folds"
+        where = "" if len(folds) == 1 else f" of each of {len(folds)} folds"
         return f"bootstrap over {number} {unit}s{where}"
     if scheme == "folds":
         return f"bootstrap over {len(folds)} folds, since a fold tests one {unit} only"
@@ -158,7 +170,9 @@ def _resampled(
         known = ~np.isnan(means)
         total = drawn[:, known].sum(1)
         above = drawn[:, known] @ means[known]
-        return np.divide(above, total, out=np.full(len(total), np.nan), where=total > 0)
+        found: Float64Array = np.full(len(total), np.nan)
+        np.divide(above, total, out=found, where=total > 0)
+        return found
     values = [
         np.mean([trial.evidence[metric].resampled(weights[fold]) for trial in trials], axis=0)
         for fold, trials in by_fold.items()
@@ -172,12 +186,30 @@ def _mean(trials: Sequence[Trial], metric: str) -> float:
     return float(np.mean(values)) if values else math.nan
 
 
+def _by_group(row: ResultRow, metric: str) -> dict[str, float]:
+    """Group -> the metric on its clips alone, the mean over the runs that test it."""
+    found: dict[str, list[float]] = {}
+    for trial in row.trials:
+        for group, value in trial.evidence[metric].by_group().items():
+            if not math.isnan(value):
+                found.setdefault(group, []).append(value)
+    return {group: float(np.mean(values)) for group, values in found.items()}
+
+
+def _by_unit(row: ResultRow, metric: str, scheme: str) -> dict[str, float]:
+    """What is independent of one another -> the metric."""
+    if scheme == "groups" and _has_evidence(row, metric):
+        return _by_group(row, metric)
+    return {fold: _mean(trials, metric) for fold, trials in _by_fold(row).items()}
+
+
 def _compare(
     metric: str,
-    contest: str,
     rows: Sequence[ResultRow],
+    contest: str,
     resampled: Mapping[tuple[str, str], Float64Array],
-    settings: UncertaintySettings,
+    scheme: str,
+    unit: str,
 ) -> Comparison | None:
     """The contest's first pre-trained row, fixed beforehand, against its best other row.
 
@@ -195,29 +227,17 @@ def _compare(
     if ours is None or not rivals:
         return None
     other = max(rivals, key=lambda row: row.metrics[metric])
-    first, second = _by_fold(ours), _by_fold(other)
-    differences = np.array([_mean(first[f], metric) - _mean(second[f], metric) for f in first])
+    first, second = (_by_unit(row, metric, scheme) for row in (ours, other))
+    differences = np.array([first[key] - second[key] for key in first if key in second])
     differences = differences[~np.isnan(differences)]
     both = (ours.name, metric), (other.name, metric)
-    drawn = np.full(1, np.nan)
+    low, high = math.nan, math.nan
     if all(key in resampled for key in both):
-        drawn = resampled[both[0]] - resampled[both[1]]
-    if len(first) > 1 and len(differences):
-        p_value = sign_flip_p_value(differences, settings.seed)
-        test = f"sign-flip test over {len(differences)} folds"
-        least = least_sign_flip_p_value(len(differences))
-    else:
-        p_value, least = resampled_p_value(drawn), 0.0
-        test = "paired bootstrap" if not math.isnan(p_value) else "too few groups to test"
-    low, high = percentile_interval(drawn)
-    return Comparison(
-        metric,
-        ours.name,
-        other.name,
-        ours.metrics[metric] - other.metrics[metric],
-        low,
-        high,
-        p_value,
-        test,
-        least,
-    )
+        low, high = percentile_interval(resampled[both[0]] - resampled[both[1]])
+    p_value, least, test = math.nan, 0.0, f"one {unit} only, which cannot be tested"
+    if len(differences) > 1:
+        p_value, least = sign_flip_p_value(differences), least_sign_flip_p_value(len(differences))
+        what = f"{unit}s" if scheme == "groups" else "folds"
+        test = f"sign-flip test over {len(differences)} {what}"
+    gain = ours.metrics[metric] - other.metrics[metric]
+    return Comparison(metric, ours.name, other.name, gain, low, high, p_value, test, least)
