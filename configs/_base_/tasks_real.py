@@ -1,7 +1,7 @@
-# First numbers on real labels: one seed, one draw a fold of the semi-supervised protocol.
+seeds = (0, 1, 2)
 tasks = dict(
     recognition_unsupervised=dict(),
-    recognition_semi_supervised=dict(draws=1, finetune=dict(min_steps=40)),
-    recognition_supervised=dict(),
+    recognition_semi_supervised=dict(draws=5, finetune=dict(min_steps=40)),
+    recognition_supervised=dict(ensemble=True),
     retrieval=dict(),
 )
