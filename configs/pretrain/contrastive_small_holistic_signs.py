@@ -6,4 +6,4 @@ with read_base():
     from .._base_.pretrain_small_sets import *
 
 # Some 1,100 clips a fold, seven folds.
-schedule = dict(epochs=20, batch_size=32)
+schedule = dict(epochs=12, batch_size=32)

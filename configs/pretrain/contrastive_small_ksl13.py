@@ -6,4 +6,4 @@ with read_base():
     from .._base_.pretrain_small_sets import *
 
 # Some 1,900 clips a fold, five folds.
-schedule = dict(epochs=10, batch_size=32)
+schedule = dict(epochs=6, batch_size=32)
