@@ -47,17 +47,23 @@ def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
         for name, fold in zip(names, folds, strict=True)
         if "pretraining" in fold.protocol
     }
+    # What a runner wrote down of its fold, such as what was chosen there.
+    records = {
+        name: record for fold in folds for name, record in fold.protocol.get("records", {}).items()
+    }
+    notes = dict.fromkeys(note for fold in folds for note in fold.notes)
     return dataclasses.replace(
         first,
         data=data,
         protocol={
             **first.protocol,
+            **({"records": records} if records else {}),
             "folds": names,
             "per_fold": per_fold,
             "pretraining": pretraining,
         },
         rows=mean_over([fold.rows for fold in folds], medians=first.headline[:1]),
-        notes=(*first.notes, f"Mean and standard deviation over {len(folds)} folds."),
+        notes=(*notes, f"Mean and standard deviation over {len(folds)} folds."),
         figures=figures,
     )
 

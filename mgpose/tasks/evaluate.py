@@ -20,7 +20,8 @@ from mgpose.evaluation.results import TaskResult, write_results
 from mgpose.models.pose_graph_transformer import PoseGraphTransformer
 from mgpose.structures import InputError, Split
 from mgpose.tasks.combine import combine_folds
-from mgpose.tasks.emotion import Emotion, EmotionSettings
+from mgpose.tasks.emotion import Emotion
+from mgpose.tasks.emotion_methods import EmotionSettings
 from mgpose.tasks.recognition_semi_supervised import (
     RecognitionSemiSupervised,
     SemiSupervisedSettings,
