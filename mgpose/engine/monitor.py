@@ -100,8 +100,8 @@ class ProbeHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Keep the checkpoint that was written after a healthy probe."""
         self._distance.clear()
-        if 0 < self._probed_epoch == runner.epoch and not self.alarm.suspected:
-            keep_healthy(Path(runner.work_dir))
+        if 0 < self._probed_epoch == runner.epoch and self.alarm.healthy:
+            keep_healthy(Path(runner.work_dir), runner.epoch)
 
     def after_train_iter(
         self,
@@ -138,6 +138,11 @@ class ProbeHook(Hook):
         encoder = getattr(objective, "published_encoder", objective.encoder)
         query = embed(encoder, self.query)
         embeddings = torch.from_numpy(query.embeddings)
+        if not embeddings.isfinite().all():
+            # The last step of an epoch can spoil the weights after a loss that was still finite.
+            raise FloatingPointError(
+                f"the embeddings are no numbers at iteration {runner.iter}; lower the learning rate"
+            )
         figures = ProbeFigures(
             embedding_std(embeddings),
             effective_rank(embeddings),
@@ -186,7 +191,8 @@ class ProbeHook(Hook):
         text = f"collapsed at epoch {epoch}: {'; '.join(found.values())}"
         advice = advise(found, self.settings)
         if not self.stop:
-            runner.logger.warning("%s; %s", text, advice)
+            # An error to the log, since a quiet run shows nothing less.
+            runner.logger.error("%s; %s", text, advice)
             return
         # The figures that led here must be on disk: an exception would leave them in a buffer.
         runner.visualizer.close()
