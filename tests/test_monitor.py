@@ -171,9 +171,9 @@ def sound_start(tiny_config, tmp_path_factory):
 
 
 def copied(folder, to):
-    """The checkpoints only; links become files of their own, as on another disk."""
+    """A work folder with nothing but the healthy checkpoint."""
     to.mkdir()
-    for path in folder.glob("*.pth"):
+    for path in folder.glob("healthy_*.pth"):
         (to / path.name).write_bytes(path.read_bytes())
     return to
 
@@ -245,7 +245,7 @@ def test_a_loss_that_cannot_learn_is_a_collapse(tiny_config, tmp_path):
     assert "lower objective.temperature (now 50, usually 0.5 at most)" in str(caught.value)
 
 
-def test_embeddings_that_are_no_numbers_stop_the_run(tiny_config, tmp_path):
+def test_weights_that_are_no_numbers_stop_the_run(tiny_config, tmp_path):
     """The last step of an epoch can spoil what its loss did not show."""
     settings = settings_of(tiny_config)
     corpus = Corpus(settings.data)
@@ -254,7 +254,7 @@ def test_embeddings_that_are_no_numbers_stop_the_run(tiny_config, tmp_path):
     with torch.no_grad():
         for parameter in runner.model.objective.encoder.parameters():
             parameter.fill_(math.nan)
-    with pytest.raises(FloatingPointError, match="embeddings are no numbers at iteration 0"):
+    with pytest.raises(FloatingPointError, match="weights are NaN or infinite at iteration 0"):
         runner.train()
     assert checkpoints(tmp_path) == []
 

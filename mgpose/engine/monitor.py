@@ -118,6 +118,7 @@ class ProbeHook(Hook):
 
         Raises:
             CollapseError: when the run has collapsed and is to stop.
+            FloatingPointError: when the encoder's weights are no longer numbers.
         """
         due = self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner)
         if due or self.alarm.suspected:
@@ -136,13 +137,13 @@ class ProbeHook(Hook):
     def _probe(self, runner: Runner, epoch: int) -> None:
         objective = _objective(runner)
         encoder = getattr(objective, "published_encoder", objective.encoder)
+        # The last step of an epoch can spoil the weights after a loss that was still finite.
+        if not all(p.isfinite().all() for p in encoder.parameters()):
+            raise FloatingPointError(
+                f"weights are NaN or infinite at iteration {runner.iter}; lower the learning rate"
+            )
         query = embed(encoder, self.query)
         embeddings = torch.from_numpy(query.embeddings)
-        if not embeddings.isfinite().all():
-            # The last step of an epoch can spoil the weights after a loss that was still finite.
-            raise FloatingPointError(
-                f"the embeddings are no numbers at iteration {runner.iter}; lower the learning rate"
-            )
         figures = ProbeFigures(
             embedding_std(embeddings),
             effective_rank(embeddings),
