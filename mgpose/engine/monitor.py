@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import Tensor
 
 from mgpose.data.clips import ClipDataset
 from mgpose.engine.collapse_advice import advise
@@ -19,6 +19,7 @@ from mgpose.evaluation.embed import embed
 from mgpose.evaluation.embeddings import EmbeddingTable
 from mgpose.evaluation.metrics import classification_metrics
 from mgpose.evaluation.probes import knn_scores
+from mgpose.models.encoder import Encoder
 from mgpose.objectives import alignment, effective_rank, embedding_std, uniformity
 from mgpose.structures import CollapseError, InputError
 
@@ -166,7 +167,7 @@ class ProbeHook(Hook):
         if found:
             self._report(runner, epoch, found)
 
-    def _views(self, runner: Runner, encoder: nn.Module) -> tuple[Tensor, Tensor]:
+    def _views(self, runner: Runner, encoder: Encoder) -> tuple[Tensor, Tensor]:
         """Embeddings of two augmented views of the query clips."""
         generator = torch.Generator().manual_seed(VIEWS_SEED)
         augmentation, clips = _model(runner).augmentation, self.query
