@@ -225,7 +225,7 @@ def test_the_checkpoint_holds_key_encoder_and_queue(tiny_run):
 def test_tensorboard(tiny_run):
     found = scalars_of(tiny_run)
     probe = ("knn1_top1", "knn5_top1", "knn1_balanced", "embedding_std", "effective_rank")
-    for tag in ("loss", "loss_clip", "loss_part", "lr", *(f"probe/{p}" for p in probe)):
+    for tag in ("loss/total", "loss/clip", "loss/part", *(f"probe/{p}" for p in probe)):
         values = [value for _, value in found[tag]]
         assert values, tag
         assert all(map(math.isfinite, values)), tag
@@ -233,7 +233,7 @@ def test_tensorboard(tiny_run):
             assert all(0 <= value <= 1 for value in values)
     # The untrained encoder and both epochs.
     assert [step for step, _ in found["probe/knn1_top1"]] == [0, 3, 6]
-    sums = zip(found["loss"], found["loss_clip"], found["loss_part"], strict=True)
+    sums = zip(found["loss/total"], found["loss/clip"], found["loss/part"], strict=True)
     assert all(whole[1] == pytest.approx(a[1] + b[1], rel=1e-5) for whole, a, b in sums)
 
 
@@ -242,7 +242,7 @@ def test_learning_rate(tiny_config, tmp_path):
     peak, epochs, steps = 1e-3, 8, 3
     schedule = {"epochs": epochs, "learning_rate": peak, "warmup": 0.5}
     pretrain(settings_of(tiny_config, schedule=schedule), tmp_path)
-    rates = [value for _, value in scalars_of(tmp_path)["lr"]]
+    rates = [value for _, value in scalars_of(tmp_path)["train/learning_rate"]]
     assert len(rates) == epochs
     warm, total = steps * epochs // 2, steps * epochs
     for epoch, rate in enumerate(rates, start=1):

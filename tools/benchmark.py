@@ -1,4 +1,4 @@
-"""Speed: of extraction, with the peer beside it in the same run, or of the synthetic corpus."""
+"""Speed: of extraction (with the peer beside it), of the encoders, or of the synthetic corpus."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,9 @@ from mgpose.structures import InputError, run_tool
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["extraction", "synthetic"], help="what to measure")
+    parser.add_argument(
+        "what", choices=["extraction", "encoders", "synthetic"], help="what to measure"
+    )
     parser.add_argument(
         "videos", nargs="*", type=Path, metavar="VIDEO", help="videos to read, for extraction"
     )
@@ -19,8 +21,14 @@ def main() -> int:
     if args.what == "synthetic":
         from mgpose.data.synthetic.benchmark import benchmark_synthetic
 
-        for speed in benchmark_synthetic(args.rounds):
-            print(f"synthetic corpus, 2 workers: {speed / 1e6:.2f} million frames a minute")
+        for rate in benchmark_synthetic(args.rounds):
+            print(f"synthetic corpus, 2 workers: {rate / 1e6:.2f} million frames a minute")
+        return 0
+    if args.what == "encoders":
+        from mgpose.models.benchmark import benchmark_encoders, encoder_speed_table
+
+        print("Forward and backward, batch 32, one thread, random clips (synthetic)")
+        print(encoder_speed_table(list(benchmark_encoders(args.rounds))))
         return 0
     if not args.videos:
         raise InputError("expected videos to read, found none")

@@ -16,8 +16,7 @@ from typing import Any
 import torch
 
 from mgpose.data.clips import ClipSettings
-from mgpose.models import build_encoder
-from mgpose.models.pose_graph_transformer import PoseGraphTransformer
+from mgpose.models import Encoder, build_encoder
 from mgpose.structures import InputError, Skeleton, skeleton_by_name
 
 CHECKPOINT_VERSION = 1
@@ -30,7 +29,7 @@ class CheckpointCard:
 
     Args:
         skeleton, keypoints: name of the layout and its keypoint names in order.
-        size, patch, dropout: arguments of :func:`mgpose.models.build_encoder`.
+        size, patch, dropout, architecture: arguments of :func:`mgpose.models.build_encoder`.
         clip: arguments of :class:`ClipSettings`.
         data, protocol, fold: what it was pre-trained on.
         videos: ids of the videos that pre-training saw.
@@ -48,6 +47,7 @@ class CheckpointCard:
     fold: str
     videos: tuple[str, ...]
     seed: int
+    architecture: str = "pose_graph_transformer"
 
     def as_plain(self) -> dict[str, Any]:
         """Lists, numbers and strings only."""
@@ -56,17 +56,22 @@ class CheckpointCard:
         plain["version"] = CHECKPOINT_VERSION
         return plain
 
-    def fresh_encoder(self, seed: int = 0) -> PoseGraphTransformer:
+    def fresh_encoder(self, seed: int = 0) -> Encoder:
         """The same encoder with untrained weights."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             frames = ClipSettings(**self.clip).frames
             return build_encoder(
-                skeleton_by_name(self.skeleton), self.size, frames, self.patch, self.dropout
+                skeleton_by_name(self.skeleton),
+                self.size,
+                frames,
+                self.patch,
+                self.dropout,
+                self.architecture,
             )
 
 
-def load_encoder(path: str | Path) -> tuple[PoseGraphTransformer, CheckpointCard]:
+def load_encoder(path: str | Path) -> tuple[Encoder, CheckpointCard]:
     """The pre-trained encoder of a checkpoint, in evaluation mode, and its card.
 
     Raises:

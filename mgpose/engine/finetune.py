@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from mgpose.data.augment import Augmentation, AugmentSettings
 from mgpose.data.clips import ClipDataset
 from mgpose.evaluation.embed import mean_over_crops
-from mgpose.models.pose_graph_transformer import PoseGraphTransformer
+from mgpose.models.encoder import Encoder
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Classifier(nn.Module):
         classes: K.
     """
 
-    def __init__(self, encoder: PoseGraphTransformer, classes: int) -> None:
+    def __init__(self, encoder: Encoder, classes: int) -> None:
         super().__init__()
         self.encoder = copy.deepcopy(encoder)
         self.norm = nn.BatchNorm1d(encoder.embedding_dim, affine=False)
@@ -67,7 +67,7 @@ class Classifier(nn.Module):
 
 
 def finetune_scores(
-    encoder: PoseGraphTransformer,
+    encoder: Encoder,
     train: ClipDataset,
     test: ClipDataset,
     num_classes: int,

@@ -1,4 +1,4 @@
-"""Hooks of the pre-training run: plain checkpoints, probe and collapse figures."""
+"""Hooks of the pre-training run: plain checkpoints, and a loss that is a number."""
 
 from __future__ import annotations
 
@@ -9,16 +9,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mgpose.data.clips import ClipDataset
 from mgpose.engine.checkpoint import CheckpointCard
-from mgpose.evaluation.embed import embed
-from mgpose.evaluation.embeddings import EmbeddingTable
-from mgpose.evaluation.metrics import classification_metrics
-from mgpose.evaluation.probes import knn_scores
-from mgpose.objectives import effective_rank, embedding_std
-
-# Below this spread of unit embeddings all clips look alike to the encoder.
-COLLAPSED_STD = 0.05
 
 
 class PlainCheckpointHook(Hook):
@@ -49,8 +40,10 @@ class PlainCheckpointHook(Hook):
         checkpoint["rng"] = torch.get_rng_state()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Remember the generator's state."""
+        """Remember the generator's state; follow a learning rate that was changed since."""
         self._rng = checkpoint.get("rng")
+        if "optimizer" in checkpoint:
+            _follow_learning_rate(runner, checkpoint)
 
     def before_train(self, runner: Runner) -> None:
         """Put the generator's state back, after everything else has drawn from it."""
@@ -58,67 +51,28 @@ class PlainCheckpointHook(Hook):
             torch.set_rng_state(self._rng.cpu())
 
 
-class ProbeHook(Hook):
-    """kNN probe on frozen embeddings, their spread and effective rank, on TensorBoard.
+def _follow_learning_rate(runner: Runner, checkpoint: dict[str, Any]) -> None:
+    """Scale the saved optimiser and schedules to the settings' learning rate.
 
-    Gallery and query are two groups of people inside train: the test part is never read. The
-    labels monitor; they do not train.
-
-    Args:
-        query: clips whose embeddings are looked at.
-        gallery: labelled clips of other people; None without labels, then nothing is voted on.
-        interval: epochs between two probes; the last epoch is always probed.
-        num_classes: K.
+    Without this a resumed run would go on at the old rate without a word: both save it. Every
+    schedule in use is proportional to the rate, so that one factor does.
     """
-
-    priority = "LOW"
-
-    def __init__(
-        self, query: ClipDataset, gallery: ClipDataset | None, interval: int, num_classes: int
-    ) -> None:
-        self.query, self.gallery = query, gallery
-        self.interval, self.num_classes = interval, num_classes
-
-    def before_train(self, runner: Runner) -> None:
-        """The untrained encoder's figures, as the curve's first point."""
-        if runner.iter == 0:
-            self._probe(runner)
-
-    def after_train_epoch(self, runner: Runner) -> None:
-        """Probe when due."""
-        if self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner):
-            self._probe(runner)
-
-    def _probe(self, runner: Runner) -> None:
-        model = getattr(runner.model, "module", runner.model)
-        encoder = model.objective.encoder
-        query = embed(encoder, self.query)
-        scalars = {
-            "probe/embedding_std": embedding_std(torch.from_numpy(query.embeddings)),
-            "probe/effective_rank": effective_rank(torch.from_numpy(query.embeddings)),
-        }
-        if self.gallery is not None:
-            scalars |= self._votes(embed(encoder, self.gallery), query)
-        runner.visualizer.add_scalars(scalars, step=runner.iter)
-        text = ", ".join(f"{k.removeprefix('probe/')} {v:.3f}" for k, v in scalars.items())
-        runner.logger.info("probe at iteration %d: %s", runner.iter, text)
-        if scalars["probe/embedding_std"] < COLLAPSED_STD:
-            runner.logger.warning(
-                "the embeddings have collapsed (std %.3f): lower the learning rate, raise the "
-                "temperature or the batch size",
-                scalars["probe/embedding_std"],
-            )
-
-    def _votes(self, gallery: EmbeddingTable, query: EmbeddingTable) -> dict[str, float]:
-        scalars = {}
-        for k in (1, 5):
-            scores = knn_scores(
-                gallery.embeddings, gallery.labels, query.embeddings, k, self.num_classes
-            )
-            found = classification_metrics(scores, query.labels)
-            scalars[f"probe/knn{k}_top1"] = found["top1"]
-            scalars[f"probe/knn{k}_balanced"] = found["balanced_accuracy"]
-        return scalars
+    saved = checkpoint["optimizer"]
+    # MMEngine's wrapper shows the base settings as one more group behind the others.
+    groups = [*saved["param_groups"], saved["base_param_settings"]]
+    wanted = [group["initial_lr"] for group in runner.optim_wrapper.param_groups]
+    factors = [w / group["initial_lr"] for w, group in zip(wanted, groups, strict=True)]
+    if all(factor == 1 for factor in factors):
+        return
+    runner.logger.warning(
+        "resumed with another learning rate: %g instead of %g", wanted[0], groups[0]["initial_lr"]
+    )
+    for group, factor in zip(groups, factors, strict=True):
+        group["lr"] *= factor
+        group["initial_lr"] *= factor
+    for schedule in checkpoint["param_schedulers"]:
+        for key in ("base_values", "_last_value"):
+            schedule[key] = [v * f for v, f in zip(schedule[key], factors, strict=True)]
 
 
 class FiniteLossHook(Hook):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import logging
 from pathlib import Path
@@ -18,9 +19,13 @@ from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
 from mgpose.data.sampling import WindowSampler, window_weights
 from mgpose.engine.checkpoint import CheckpointCard, load_encoder, read_checkpoint
-from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook, ProbeHook
+from mgpose.engine.collapse_alarm import CollapseAlarm
+from mgpose.engine.healthy_checkpoint import HEALTHY, epoch_of
+from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
+from mgpose.engine.monitor import ProbeHook
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
+from mgpose.engine.scalars import ClearNames
 from mgpose.engine.settings import PretrainSettings
 from mgpose.models import build_encoder
 from mgpose.objectives import MomentumContrast
@@ -70,7 +75,7 @@ def pretrain(
             runner = build_runner(settings, corpus, split, folder, start, quiet)
             if not resume:
                 # An earlier run's checkpoints must not pass for this one's, should it be killed.
-                _remove(folder, FINAL_CHECKPOINT, "epoch_*.pth", "last_checkpoint")
+                _remove(folder, FINAL_CHECKPOINT, "epoch_*.pth", HEALTHY, "last_checkpoint")
             if quiet:
                 runner.register_hook(ProgressHook(split.fold))
             runner.train()
@@ -90,6 +95,7 @@ def _check_same_run(path: Path, settings: PretrainSettings, split: Split) -> Non
         "data": settings.data.name,
         "protocol": split.protocol,
         "fold": split.fold,
+        "architecture": settings.encoder.architecture,
         "size": settings.encoder.size,
         "patch": settings.encoder.patch,
         "seed": settings.seed,
@@ -108,7 +114,7 @@ def last_whole_checkpoint(folder: Path) -> Path | None:
     MMEngine's own pointer holds a path that is wrong once the folder has moved, and nothing when
     the run was killed while it was written.
     """
-    paths = sorted(folder.glob("epoch_*.pth"), key=lambda path: int(path.stem.split("_")[1]))
+    paths = sorted([*folder.glob(HEALTHY), *folder.glob("epoch_*.pth")], key=epoch_of)
     for path in reversed(paths):
         try:
             read_checkpoint(path)
@@ -122,7 +128,7 @@ def last_whole_checkpoint(folder: Path) -> Path | None:
 def _publish(folder: Path, epochs: int) -> None:
     """Give the last epoch's checkpoint its final name; what resuming needed goes."""
     (folder / f"epoch_{epochs}.pth").replace(folder / FINAL_CHECKPOINT)
-    _remove(folder, "epoch_*.pth", "last_checkpoint")
+    _remove(folder, "epoch_*.pth", HEALTHY, "last_checkpoint")
 
 
 def _remove(folder: Path, *patterns: str) -> None:
@@ -198,6 +204,7 @@ def build_runner(
         load_from=str(start) if start else None,
         resume=start is not None,
         randomness={"seed": settings.seed},
+        log_processor=ClearNames(schedule.batch_size),
         default_scope="mmengine",
         log_level="ERROR" if quiet else "INFO",
         experiment_name=f"{split.fold}_{next(_RUNS)}",
@@ -208,7 +215,12 @@ def build_runner(
 def _model(settings: PretrainSettings, corpus: Corpus, clips: ClipDataset) -> PretrainModel:
     size = settings.encoder
     encoder = build_encoder(
-        corpus.skeleton, size.size, settings.data.clip.frames, size.patch, size.dropout
+        corpus.skeleton,
+        size.size,
+        settings.data.clip.frames,
+        size.patch,
+        size.dropout,
+        size.architecture,
     )
     objective = dataclasses.asdict(settings.objective)
     # A longer queue would hold past views of nearly every clip of a small set.
@@ -269,6 +281,7 @@ def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> Check
         fold=split.fold,
         videos=tuple(sorted({span.video for span in clips.spans})),
         seed=settings.seed,
+        architecture=settings.encoder.architecture,
     )
 
 
@@ -277,22 +290,30 @@ def _probe(
 ) -> ProbeHook:
     """Query: the train person who shows most classes (the last of equals); gallery: the others.
 
-    Without labels, or with one person only, there is nothing to vote: the log says so, and spread
-    and rank are taken on the training windows.
+    Without labels, or with one person only, there is nothing to vote: the log says so, and the
+    other figures are taken on the training windows.
     """
-    most, interval = settings.monitor.clips, settings.monitor.interval
+    most = settings.monitor.clips
+    hook = functools.partial(
+        ProbeHook,
+        interval=settings.monitor.interval,
+        num_classes=len(corpus.classes),
+        alarm=CollapseAlarm(settings.schedule.warmup),
+        stop=settings.monitor.stop_on_collapse,
+        settings=dataclasses.asdict(settings),
+    )
     clips = corpus.labelled(split.train) if corpus.classes else None
     subjects = clips.group("subject") if clips else []
     if clips is None or len(set(subjects)) < 2:
         logger.warning("%s: no kNN probe, since train has no labels of two people", split.fold)
-        return ProbeHook(_thinned(windows, most), None, interval, 0)
+        return hook(_thinned(windows, most), None)
     shown: dict[str, set[int]] = {subject: set() for subject in sorted(subjects)}
     for subject, label in zip(subjects, clips.labels.tolist(), strict=True):
         shown[subject].add(label)
     person = max(shown, key=lambda subject: (len(shown[subject]), subject))
     query = _thinned(clips.subset(i for i, s in enumerate(subjects) if s == person), most)
     gallery = _thinned(clips.subset(i for i, s in enumerate(subjects) if s != person), most)
-    return ProbeHook(query, gallery, interval, len(corpus.classes))
+    return hook(query, gallery)
 
 
 def _thinned(clips: ClipDataset, most: int) -> ClipDataset:

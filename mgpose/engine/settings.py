@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """Size of the encoder, frames of a token, dropout."""
+    """Which encoder: arguments of :func:`mgpose.models.build_encoder`."""
 
+    architecture: str = "pose_graph_transformer"
     size: str = "small"
     patch: int = 8
     dropout: float = 0.0
@@ -88,10 +89,19 @@ class MonitorSettings:
     Args:
         interval: epochs between two probes.
         clips: most clips on each side of the probe.
+        stop_on_collapse: end the run when two probes in a row show a collapse; False only warns.
     """
 
     interval: int = 5
     clips: int = 512
+    stop_on_collapse: bool = True
+
+    def __post_init__(self) -> None:
+        # Spread is a matter of two clips at least.
+        if self.interval < 1 or self.clips < 2:
+            raise ValueError(
+                f"expected interval >= 1, clips >= 2; got {self.interval}, {self.clips}"
+            )
 
 
 @dataclass(frozen=True)

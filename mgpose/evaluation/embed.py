@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mgpose.data.clips import ClipDataset
 from mgpose.evaluation.embeddings import EmbeddingTable
+from mgpose.models.encoder import Encoder
 
 
 @torch.no_grad()
-def embed(encoder: nn.Module, clips: ClipDataset, batch_size: int = 256) -> EmbeddingTable:
+def embed(encoder: Encoder, clips: ClipDataset, batch_size: int = 256) -> EmbeddingTable:
     """Embed every clip; a clip with several crops gets the mean of its crops' embeddings.
 
     The encoder's mode (training or evaluation) is left as it was found.

@@ -1,10 +1,15 @@
-"""Named sizes of the encoder."""
+"""Named sizes of the encoders."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from mgpose.models.encoder import Encoder
+from mgpose.models.plain_transformer import PlainTransformer
 from mgpose.models.pose_graph_transformer import PoseGraphTransformer
+from mgpose.models.st_gcn import STGCN
 from mgpose.structures import Skeleton
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -15,23 +20,65 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
+@dataclass(frozen=True)
+class Architecture:
+    """A class of encoders and its named sizes.
+
+    Args:
+        build: the class; takes skeleton, frames, patch, dropout and the values of a size.
+        sizes: name -> further arguments.
+    """
+
+    build: Callable[..., Any]
+    sizes: Mapping[str, Mapping[str, Any]]
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "pose_graph_transformer": Architecture(PoseGraphTransformer, SIZES),
+    # About 0.2, 1.0 and 3.2 M parameters for 20 keypoints.
+    "st_gcn": Architecture(
+        STGCN, {"tiny": {"channels": 24}, "small": {"channels": 54}, "base": {"channels": 96}}
+    ),
+    # About 0.2, 0.9 and 3.0 M parameters.
+    "plain_transformer": Architecture(
+        PlainTransformer,
+        {
+            "tiny": {"width": 80, "heads": 4, "depth": 2},
+            "small": {"width": 120, "heads": 4, "depth": 4},
+            "base": {"width": 192, "heads": 6, "depth": 5},
+        },
+    ),
+}
+
+
 def build_encoder(
-    skeleton: Skeleton, size: str, frames: int, patch: int, dropout: float = 0.0
-) -> PoseGraphTransformer:
+    skeleton: Skeleton,
+    size: str,
+    frames: int,
+    patch: int,
+    dropout: float = 0.0,
+    architecture: str = "pose_graph_transformer",
+) -> Encoder:
     """An encoder of a named size.
 
     Args:
         skeleton: layout of the keypoints.
-        size: a key of ``SIZES``.
+        size: a size of the architecture.
         frames: frames of a clip.
         patch: frames of a token.
         dropout: probability on residual branches.
+        architecture: a key of ``ARCHITECTURES``.
 
     Raises:
-        ValueError: for an unknown size, listing the known ones.
+        ValueError: for an unknown architecture or size, listing the known ones.
     """
-    if size not in SIZES:
-        raise ValueError(f"unknown size {size!r}; known: {', '.join(SIZES)}")
-    return PoseGraphTransformer(
-        skeleton, frames=frames, patch=patch, dropout=dropout, **SIZES[size]
+    if architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"unknown architecture {architecture!r}; known: {known}")
+    chosen = ARCHITECTURES[architecture]
+    if size not in chosen.sizes:
+        raise ValueError(f"unknown size {size!r}; known: {', '.join(chosen.sizes)}")
+    encoder: Encoder = chosen.build(
+        skeleton, frames=frames, patch=patch, dropout=dropout, **chosen.sizes[size]
     )
+    return encoder

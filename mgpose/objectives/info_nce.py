@@ -44,6 +44,23 @@ def info_nce(
     return F.cross_entropy(logits, target)
 
 
+def chance_loss(query_spans: Tensor, queue_spans: Tensor) -> Tensor:
+    """What :func:`info_nce` gives when all embeddings are alike, whatever the temperature.
+
+    The mean logarithm of the number of candidates; a loss that stays there has learned nothing.
+
+    Args:
+        query_spans: (B, 3), as of :func:`info_nce`.
+        queue_spans: (K, 3).
+
+    Returns:
+        Scalar.
+    """
+    others = (~same_moment(query_spans, query_spans)).sum(1)
+    own = same_moment(query_spans, queue_spans) | (queue_spans[:, 0] < 0)
+    return (1 + others + (~own).sum(1)).float().log().mean()
+
+
 def same_moment(a: Tensor, b: Tensor) -> Tensor:
     """(N, M) bool, True where two clips of one video overlap in time.
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mgpose.objectives.info_nce import info_nce
+from mgpose.objectives.info_nce import chance_loss, info_nce
 
 
 class Projector(nn.Sequential):
@@ -44,6 +44,10 @@ class MomentumContrast(nn.Module):
         temperature: of InfoNCE.
         part_weight: weight of the part contrast.
         hidden, out: widths of the projectors.
+
+    Attributes:
+        chance_losses: for each loss of the last step, what it would be if all embeddings were
+            alike; the collapse alarm compares.
 
     Reference: He et al., "Momentum contrast for unsupervised visual representation learning",
     CVPR 2020; symmetric loss as in Chen et al., "MoCo v3", ICCV 2021.
@@ -80,6 +84,7 @@ class MomentumContrast(nn.Module):
             parameter.requires_grad_(False)
         self.momentum, self.temperature = momentum, temperature
         self.part_weight = part_weight
+        self.chance_losses: dict[str, Tensor] = {}
         self.register_buffer("queue", torch.zeros(queue, out))
         self.register_buffer("queue_spans", torch.full((queue, 3), -1))
         self.register_buffer("queue_next", torch.zeros((), dtype=torch.long))
@@ -116,6 +121,11 @@ class MomentumContrast(nn.Module):
                 for q, k in ((queries[0], keys[1]), (queries[1], keys[0]))
             ]
         ).mean()
+        part_chance = self._part_chance(queries[0][2] & keys[1][2], spans)
+        self.chance_losses = {
+            "loss_clip": chance_loss(spans, queue_spans),
+            "loss_part": self.part_weight * part_chance,
+        }
         if self.training:
             self._enqueue(keys[0][0], spans)
         return {"loss_clip": loss_clip, "loss_part": self.part_weight * loss_part}
@@ -143,6 +153,13 @@ class MomentumContrast(nn.Module):
                 q, k, own = query[1][seen, part], key[1][seen, part], spans[seen]
                 losses.append(info_nce(q, k, empty, own, no_spans, self.temperature))
         return torch.stack(losses).mean() if losses else query[0].sum() * 0
+
+    def _part_chance(self, seen: Tensor, spans: Tensor) -> Tensor:
+        """Mean over the parts of the loss of alike embeddings; seen (B, P) in both views."""
+        nothing = spans.new_zeros(0, 3)
+        parts = [own for own in seen.unbind(1) if own.sum() > 1]
+        chances = [chance_loss(spans[own], nothing) for own in parts]
+        return torch.stack(chances).mean() if chances else spans.new_zeros(()).float()
 
     @torch.no_grad()
     def _follow(self) -> None:

@@ -2,7 +2,7 @@
 
 from mgpose.structures.annotation import Annotation
 from mgpose.structures.conversion import convert
-from mgpose.structures.errors import InputError, run_tool
+from mgpose.structures.errors import CollapseError, InputError, run_tool
 from mgpose.structures.kinect import KINECT_20
 from mgpose.structures.layouts import UPPER_BODY_HANDS_FACE
 from mgpose.structures.ledger import FrameFlag, ledger_totals
@@ -17,6 +17,7 @@ __all__ = [
     "UPPER_BODY_HANDS_FACE",
     "Annotation",
     "Canonical",
+    "CollapseError",
     "FrameFlag",
     "InputError",
     "PoseSequence",

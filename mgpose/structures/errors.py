@@ -14,12 +14,20 @@ class InputError(ValueError):
     """
 
 
+class CollapseError(RuntimeError):
+    """A training was stopped because the encoder no longer tells clips apart.
+
+    The message is one line: what was seen, which setting to change, where to go on from.
+    """
+
+
 def run_tool(main: Callable[[], int]) -> NoReturn:
     """Run a tool's ``main`` and exit; bad input and failing disks become one line and code 2."""
     try:
         code = main()
-    except (InputError, OSError, FloatingPointError) as error:
-        # A full disk, a folder that cannot be written and a diverged training name their cause too.
+    except (InputError, OSError, FloatingPointError, CollapseError) as error:
+        # A full disk, a folder that cannot be written, a diverged or collapsed training name their
+        # cause too.
         print(f"error: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:

@@ -45,8 +45,7 @@ from mgpose.evaluation.temporal_baselines import (
     mean_poses,
     usual_pose,
 )
-from mgpose.models import build_encoder
-from mgpose.models.pose_graph_transformer import PoseGraphTransformer
+from mgpose.models import Encoder, build_encoder
 from mgpose.structures import InputError
 from mgpose.tasks.combine import combine_folds
 from mgpose.tasks.emotion import Emotion
@@ -73,21 +72,21 @@ class Predictor:
 
     name: str
     kind: str
-    scores: Callable[[TaskData, PoseGraphTransformer, DifficultySettings], Scores]
+    scores: Callable[[TaskData, Encoder, DifficultySettings], Scores]
 
 
-def _majority(data: TaskData, _: PoseGraphTransformer, settings: DifficultySettings) -> Scores:
+def _majority(data: TaskData, _: Encoder, settings: DifficultySettings) -> Scores:
     trivial = TrivialPredictor.fit(data.train.labels.numpy(), data.num_classes)
     return trivial.scores(len(data.test.spans))
 
 
-def _mean_pose(data: TaskData, _: PoseGraphTransformer, settings: DifficultySettings) -> Scores:
+def _mean_pose(data: TaskData, _: Encoder, settings: DifficultySettings) -> Scores:
     train = np.concatenate([mean_poses(*_arrays(clips)) for clips in _with_mirror(data)])
     test = mean_poses(*_arrays(data.test_whole))
     return mean_pose_linear_scores(train, _doubled_labels(data), test, data.num_classes)
 
 
-def _dtw(data: TaskData, _: PoseGraphTransformer, settings: DifficultySettings) -> Scores:
+def _dtw(data: TaskData, _: Encoder, settings: DifficultySettings) -> Scores:
     plain, mirror, test = (x.reshape(*x.shape[:2], -1) for x in _bridged(data))
     train = np.concatenate([plain, mirror])
     return dtw_nearest_scores(
@@ -95,21 +94,17 @@ def _dtw(data: TaskData, _: PoseGraphTransformer, settings: DifficultySettings) 
     )
 
 
-def _pca_svm(data: TaskData, _: PoseGraphTransformer, settings: DifficultySettings) -> Scores:
+def _pca_svm(data: TaskData, _: Encoder, settings: DifficultySettings) -> Scores:
     return data.pca_svm(seed=settings.seed)
 
 
-def _pca_svm_bridged(
-    data: TaskData, _: PoseGraphTransformer, settings: DifficultySettings
-) -> Scores:
+def _pca_svm_bridged(data: TaskData, _: Encoder, settings: DifficultySettings) -> Scores:
     plain, mirror, test = (x.reshape(len(x), -1) for x in _bridged(data))
     labels = data.train_whole.labels.numpy()
     return pca_svm_scores(plain, labels, test, data.num_classes, mirror, settings.seed)
 
 
-def _untrained(
-    data: TaskData, encoder: PoseGraphTransformer, settings: DifficultySettings
-) -> Scores:
+def _untrained(data: TaskData, encoder: Encoder, settings: DifficultySettings) -> Scores:
     train, test = (embed(encoder, clips).embeddings for clips in (data.train, data.test))
     labels = data.train.labels.numpy()
     return linear_probe_scores(
@@ -117,15 +112,13 @@ def _untrained(
     )
 
 
-def _supervised(
-    data: TaskData, encoder: PoseGraphTransformer, settings: DifficultySettings
-) -> Scores:
+def _supervised(data: TaskData, encoder: Encoder, settings: DifficultySettings) -> Scores:
     return finetune_scores(
         encoder, data.train, data.test, data.num_classes, settings.finetune, settings.seed
     )
 
 
-def _oracle(data: TaskData, _: PoseGraphTransformer, settings: DifficultySettings) -> Scores:
+def _oracle(data: TaskData, _: Encoder, settings: DifficultySettings) -> Scores:
     drawn = read_parameters(_beside(data, PARAMETERS_NAME))
     train, test = (
         drawn.of([span.annotation for span in clips.spans if span.annotation is not None])
@@ -219,9 +212,7 @@ def measure_difficulty(settings: DifficultySettings, out: str | Path) -> dict[st
     return results
 
 
-def _recognition(
-    data: TaskData, encoder: PoseGraphTransformer, settings: DifficultySettings
-) -> TaskResult:
+def _recognition(data: TaskData, encoder: Encoder, settings: DifficultySettings) -> TaskResult:
     labels, rows = data.test.labels.numpy(), []
     figures: list[Figure] = []
     chosen = {name: PREDICTORS[name] for name in settings.predictors}
@@ -278,9 +269,7 @@ def _never_shown(data: TaskData) -> list[str]:
     ]
 
 
-def _emotion(
-    data: TaskData, encoder: PoseGraphTransformer, settings: EmotionSettings, seed: int
-) -> TaskResult:
+def _emotion(data: TaskData, encoder: Encoder, settings: EmotionSettings, seed: int) -> TaskResult:
     runner = Emotion(data, encoder, settings, seed)
     result = runner.compare([Contender("untrained", "untrained", encoder)])
     path = _beside(data, STATES_NAME)
@@ -310,12 +299,14 @@ def _emotion(
     return dataclasses.replace(result, rows=(*result.rows, best), notes=(*result.notes, note))
 
 
-def _fresh_encoder(settings: DifficultySettings, data: TaskData) -> PoseGraphTransformer:
+def _fresh_encoder(settings: DifficultySettings, data: TaskData) -> Encoder:
     given, frames = settings.encoder, settings.data.clip.frames
     try:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed + 1)
-            encoder = build_encoder(data.skeleton, given.size, frames, given.patch, given.dropout)
+            encoder = build_encoder(
+                data.skeleton, given.size, frames, given.patch, given.dropout, given.architecture
+            )
     except ValueError as error:
         raise InputError(f"config.encoder: {error}") from error
     return encoder.eval()

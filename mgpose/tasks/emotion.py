@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from mgpose.evaluation.decisions import accuracy, area_under_curve, balanced_accuracy
 from mgpose.evaluation.permutation import arrangements, block_permutation_p_value, holm
 from mgpose.evaluation.results import ResultRow, TaskResult
 from mgpose.evaluation.statistics import bootstrap_interval, expected_calibration_error
+from mgpose.models.encoder import Encoder
 from mgpose.structures import InputError
 from mgpose.tasks.emotion_methods import EmotionMethods, EmotionSettings, MethodScores
 from mgpose.tasks.emotion_videos import LabelledVideos
@@ -39,11 +39,11 @@ class Emotion:
     """
 
     data: TaskData
-    untrained: nn.Module
+    untrained: Encoder
     settings: EmotionSettings = field(default_factory=EmotionSettings)
     seed: int = 0
 
-    def run(self, encoder: nn.Module) -> TaskResult:
+    def run(self, encoder: Encoder) -> TaskResult:
         """Compare the encoder with the untrained one and the baselines.
 
         Raises:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
 from mgpose.evaluation.embed import embed
 from mgpose.evaluation.video_sequences import VideoSequences
+from mgpose.models.encoder import Encoder
 from mgpose.structures import InputError
 from mgpose.tasks.task_data import TaskData
 
@@ -84,7 +84,7 @@ class LabelledVideos:
             without_pose=tuple(sorted(set(emotions) - set(videos))),
         )
 
-    def embedded(self, encoder: nn.Module) -> VideoSequences:
+    def embedded(self, encoder: Encoder) -> VideoSequences:
         """The windows' frozen embeddings."""
         return self.sequences(embed(encoder, self.windows).embeddings)
 

@@ -17,7 +17,7 @@ from mgpose.engine.checkpoint import CheckpointCard, check_layout, load_encoder
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir
 from mgpose.evaluation.report import write_report
 from mgpose.evaluation.results import TaskResult, write_results
-from mgpose.models.pose_graph_transformer import PoseGraphTransformer
+from mgpose.models.encoder import Encoder
 from mgpose.structures import InputError, Split
 from mgpose.tasks.combine import combine_folds
 from mgpose.tasks.emotion import Emotion
@@ -135,7 +135,7 @@ def _chosen(tasks: TaskSettings, only: Sequence[str]) -> dict[str, Any]:
 
 def _encoder(
     checkpoint: str | Path, split: Split, corpus: Corpus
-) -> tuple[PoseGraphTransformer, CheckpointCard]:
+) -> tuple[Encoder, CheckpointCard]:
     """The encoder for one fold; refused where it has seen a test video."""
     path = Path(checkpoint)
     if path.is_dir():
@@ -163,6 +163,7 @@ def _with_effort(result: TaskResult, effort: str, card: CheckpointCard) -> TaskR
         "data": card.data,
         "protocol": card.protocol,
         "videos": len(card.videos),
+        "architecture": card.architecture,
         "size": card.size,
         "seed": card.seed,
         "test_videos_seen": 0,  # by id; _encoder refuses any other number

@@ -12,7 +12,7 @@ from mgpose.evaluation.baselines import TrivialPredictor
 from mgpose.evaluation.figures import Curve, fractions_figure
 from mgpose.evaluation.metrics import classification_metrics
 from mgpose.evaluation.results import ResultRow, TaskResult, mean_over
-from mgpose.models.pose_graph_transformer import PoseGraphTransformer
+from mgpose.models.encoder import Encoder
 from mgpose.tasks.task_data import TaskData
 
 
@@ -52,11 +52,11 @@ class RecognitionSemiSupervised:
     """
 
     data: TaskData
-    untrained: PoseGraphTransformer
+    untrained: Encoder
     settings: SemiSupervisedSettings = field(default_factory=SemiSupervisedSettings)
     seed: int = 0
 
-    def run(self, encoder: PoseGraphTransformer) -> TaskResult:
+    def run(self, encoder: Encoder) -> TaskResult:
         """Compare the encoder with training from scratch and the baselines, at each fraction."""
         settings, rows = self.settings, []
         by_fraction = []
@@ -97,7 +97,7 @@ class RecognitionSemiSupervised:
             figures=(fractions_figure("Share of labels", settings.fractions, "top1", curves),),
         )
 
-    def _draw(self, encoder: PoseGraphTransformer, fraction: float, seed: int) -> list[ResultRow]:
+    def _draw(self, encoder: Encoder, fraction: float, seed: int) -> list[ResultRow]:
         data, finetune = self.data, self.settings.finetune
         chosen = draw_clips(data.train.labels.numpy(), fraction, seed)
         few, labels = data.train.subset(chosen.tolist()), data.test.labels.numpy()

@@ -9,7 +9,7 @@ from mgpose.evaluation.baselines import TrivialPredictor
 from mgpose.evaluation.figures import confusion_figure
 from mgpose.evaluation.metrics import classification_metrics, confusion_counts
 from mgpose.evaluation.results import ResultRow, TaskResult
-from mgpose.models.pose_graph_transformer import PoseGraphTransformer
+from mgpose.models.encoder import Encoder
 from mgpose.tasks.combine import recall_of
 from mgpose.tasks.task_data import TaskData
 
@@ -33,11 +33,11 @@ class RecognitionSupervised:
     """
 
     data: TaskData
-    untrained: PoseGraphTransformer
+    untrained: Encoder
     settings: SupervisedSettings = field(default_factory=SupervisedSettings)
     seed: int = 0
 
-    def run(self, encoder: PoseGraphTransformer) -> TaskResult:
+    def run(self, encoder: Encoder) -> TaskResult:
         """Compare the encoder with training from scratch and the baselines."""
         data, rows, figures, recall = self.data, [], [], {}
         labels = data.test.labels.numpy()

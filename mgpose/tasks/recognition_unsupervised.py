@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from mgpose.evaluation.baselines import TrivialPredictor, pca_features
 from mgpose.evaluation.embed import embed
@@ -16,6 +15,7 @@ from mgpose.evaluation.metrics import classification_metrics, clustering_metrics
 from mgpose.evaluation.probes import kmeans_assignments, knn_scores, linear_probe_scores
 from mgpose.evaluation.projection import tsne_points
 from mgpose.evaluation.results import ResultRow, TaskResult
+from mgpose.models.encoder import Encoder
 from mgpose.tasks.task_data import TaskData, contenders
 
 MAP_POINTS = 1000
@@ -52,11 +52,11 @@ class RecognitionUnsupervised:
     """
 
     data: TaskData
-    untrained: nn.Module
+    untrained: Encoder
     settings: UnsupervisedSettings = field(default_factory=UnsupervisedSettings)
     seed: int = 0
 
-    def run(self, encoder: nn.Module) -> TaskResult:
+    def run(self, encoder: Encoder) -> TaskResult:
         """Compare the encoder with the untrained one and the baselines."""
         data, rows, figures = self.data, [], []
         for contender in contenders(encoder, self.untrained):

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from mgpose.evaluation.baselines import pca_features, random_retrieval
 from mgpose.evaluation.embed import embed
 from mgpose.evaluation.figures import Curve, precision_figure
 from mgpose.evaluation.results import ResultRow, TaskResult
 from mgpose.evaluation.retrieval import precision_at_k, retrieval_metrics
+from mgpose.models.encoder import Encoder
 from mgpose.tasks.task_data import TaskData, contenders
 
 
@@ -39,11 +39,11 @@ class Retrieval:
     """
 
     data: TaskData
-    untrained: nn.Module
+    untrained: Encoder
     settings: RetrievalSettings = field(default_factory=RetrievalSettings)
     seed: int = 0
 
-    def run(self, encoder: nn.Module) -> TaskResult:
+    def run(self, encoder: Encoder) -> TaskResult:
         """Compare the encoder with the untrained one and the baselines."""
         data = self.data
         query_labels, gallery_labels = data.test.labels.numpy(), data.train.labels.numpy()
@@ -68,7 +68,7 @@ class Retrieval:
         )
 
     def _spaces(
-        self, encoder: nn.Module
+        self, encoder: Encoder
     ) -> list[tuple[str, str, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
         data = self.data
         spaces = [

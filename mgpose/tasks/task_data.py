@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus, mirrored
 from mgpose.evaluation.baselines import pca_svm_scores
+from mgpose.models.encoder import Encoder
 from mgpose.structures import InputError, Skeleton, Split
 
 FloatArray = npt.NDArray[np.float32]
@@ -130,10 +130,10 @@ class Contender:
 
     name: str
     kind: str
-    encoder: nn.Module
+    encoder: Encoder
 
 
-def contenders(encoder: nn.Module, untrained: nn.Module) -> tuple[Contender, Contender]:
+def contenders(encoder: Encoder, untrained: Encoder) -> tuple[Contender, Contender]:
     """The two encoders that every task compares: same architecture, other weights."""
     return (
         Contender("pre-trained", "pretrained", encoder),

@@ -6,18 +6,18 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from mgpose.data.clips import Span
 from mgpose.data.folds import Corpus
 from mgpose.evaluation.embed import embed
 from mgpose.evaluation.retrieval import cosine_similarity
+from mgpose.models.encoder import Encoder
 
 COLUMNS = ("video", "start", "stop", "rank", "match", "match_start", "match_stop", "cosine")
 
 
 def retrieve_moments(
-    corpus: Corpus, encoder: nn.Module, videos: tuple[str, ...], out: Path, matches: int = 5
+    corpus: Corpus, encoder: Encoder, videos: tuple[str, ...], out: Path, matches: int = 5
 ) -> int:
     """For each window of the videos, the nearest windows that do not overlap it, as a CSV table.
 

@@ -1,0 +1,19 @@
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.encoder_tiny import *
+
+# What the sampling of good windows is worth: run it again with sampling.quality=False.
+data = dict(
+    name="synthetic corpus, measured",
+    store="data/synthetic_measured",
+    protocol="synthetic",
+    skeleton="upper_body_hands_face",
+    clip=dict(frames=32, rate=12.5, max_crops=2),
+    synthetic=True,
+)
+augment = dict(stretch=False)
+# About a quarter of the windows an epoch, or the weights would decide nothing.
+sampling = dict(quality=True, samples=2560)
+schedule = dict(epochs=14, batch_size=64, learning_rate=1e-3, threads=1)
+monitor = dict(interval=7, clips=512)
