@@ -9,14 +9,18 @@ among those with equally many videos.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from mgpose.evaluation.embeddings import FloatArray, IntArray
 from mgpose.evaluation.statistics import Statistic
+
+_Item = TypeVar("_Item")
 
 
 def block_permutation_p_value(
@@ -31,14 +35,16 @@ def block_permutation_p_value(
 
     Every draw moves whole blocks to the places of blocks with equally many rows, and shuffles the
     labels within each block. With one row a block it is a free permutation.
-    p = (1 + draws at least as good as observed) / (1 + draws), never 0.
+    p = (1 + draws at least as good as observed) / (1 + draws), never 0. Where there are no more
+    different arrangements than draws, all of them are looked at instead, the observed one among
+    them, and p = share at least as good as observed: exact, and free of the seed.
 
     Args:
         statistic: ``(labels, scores) -> float``, higher is better.
         labels: (N,).
         scores: (N, ...) aligned with ``labels``; they stay where they are, nothing is refitted.
         blocks: N names, such as subjects.
-        draws: permutations.
+        draws: permutations, at most.
         seed: of the permutations.
 
     Returns:
@@ -59,6 +65,11 @@ def block_permutation_p_value(
     observed = statistic(labels, scores)
     if np.isnan(observed):
         return float("nan")
+    # The margin keeps permutations that give the observed value, up to rounding, on its side.
+    least = observed - 1e-12
+    if (count := arrangements(labels, blocks)) <= draws:
+        every = _all_arrangements(labels, blocks)
+        return sum(bool(statistic(permuted, scores) >= least) for permuted in every) / count
     rng = np.random.default_rng(seed)
     rows_of = _blocks_by_size(blocks)
     as_good = 0
@@ -67,8 +78,7 @@ def block_permutation_p_value(
         for rows in rows_of:
             moved = labels[rows[rng.permutation(len(rows))]]
             permuted[rows] = rng.permuted(moved, axis=1)
-        # The margin keeps permutations that give the observed value, up to rounding, on its side.
-        as_good += bool(statistic(permuted, scores) >= observed - 1e-12)
+        as_good += bool(statistic(permuted, scores) >= least)
     return (1 + as_good) / (1 + draws)
 
 
@@ -92,6 +102,29 @@ def arrangements(labels: IntArray, blocks: Sequence[str]) -> int:
 def _multinomial(counts: Iterable[int]) -> int:
     values = list(counts)
     return math.factorial(sum(values)) // math.prod(map(math.factorial, values))
+
+
+def _all_arrangements(labels: IntArray, blocks: Sequence[str]) -> Iterator[IntArray]:
+    """Each label vector that :func:`arrangements` counts, once."""
+    rows_of = _blocks_by_size(blocks)
+    kinds = [[tuple(sorted(block)) for block in labels[rows].tolist()] for rows in rows_of]
+    for placed in itertools.product(*(list(_orders(sorted(found))) for found in kinds)):
+        rows = np.concatenate([rows.ravel() for rows in rows_of])
+        inside = [list(_orders(block)) for blocks_of_size in placed for block in blocks_of_size]
+        for filled in itertools.product(*inside):
+            permuted = labels.copy()
+            permuted[rows] = [label for block in filled for label in block]
+            yield permuted
+
+
+def _orders(items: Sequence[_Item]) -> Iterator[tuple[_Item, ...]]:
+    """The different orders of sorted items, each once."""
+    if not items:
+        yield ()
+    for i, item in enumerate(items):
+        if i == 0 or item != items[i - 1]:
+            for rest in _orders([*items[:i], *items[i + 1 :]]):
+                yield (item, *rest)
 
 
 def _blocks_by_size(blocks: Sequence[str]) -> list[IntArray]:

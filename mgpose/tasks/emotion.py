@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgpose.evaluation.decisions import accuracy, area_under_curve, balanced_accuracy
+from mgpose.evaluation.figures import Figure, intervals_figure
 from mgpose.evaluation.permutation import arrangements, block_permutation_p_value, holm
 from mgpose.evaluation.results import ResultRow, TaskResult
 from mgpose.evaluation.statistics import bootstrap_interval, expected_calibration_error
@@ -99,6 +100,7 @@ class Emotion:
                 *self._notes(),
                 *self._notes_of_fold(rows, train, test, truth, methods.gestures_are_known),
             ),
+            figures=(_intervals(rows, data.synthetic),),
         )
 
     def row(self, name: str, kind: str, scores: Scores, labels: Mapping[str, str]) -> ResultRow:
@@ -222,6 +224,19 @@ class Emotion:
                 "classes and two people in the training part."
             )
         return notes
+
+
+def _intervals(rows: Sequence[ResultRow], synthetic: bool) -> Figure:
+    metric = "balanced_accuracy"
+    lines = [
+        (row.name, row.kind, *(row.metrics[f"{metric}{end}"] for end in ("", "_low", "_high")))
+        for row in rows
+    ]
+    of_what = "synthetic videos" if synthetic else "videos"
+    title = f"Balanced accuracy over {of_what}, 95 % intervals over test subjects"
+    # A percentile interval need not hold its own value, where a few subjects answer alike.
+    held = [(n, kind, v, min(low, v), max(high, v)) for n, kind, v, low, high in lines]
+    return intervals_figure(title, metric, 0.5, held)
 
 
 def _verdict(rows: Sequence[ResultRow]) -> str:
