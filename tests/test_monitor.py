@@ -68,6 +68,10 @@ def test_names_in_tensorboard(tiny_run):
         "loss/total",
         "loss/clip",
         "loss/part",
+        "loss/time",
+        "loss/masked",
+        "loss/mixed",
+        "loss/decorrelation",
         "probe/knn1_top1",
         "probe/knn1_balanced",
         "probe/knn5_top1",
@@ -252,7 +256,7 @@ def test_weights_that_are_no_numbers_stop_the_run(tiny_config, tmp_path):
     (split,) = corpus.folds()
     runner = build_runner(settings, corpus, split, tmp_path, start=None)
     with torch.no_grad():
-        for parameter in runner.model.objective.encoder.parameters():
+        for parameter in runner.model.objective.published_encoder.parameters():
             parameter.fill_(math.nan)
     with pytest.raises(FloatingPointError, match="weights are NaN or infinite at iteration 0"):
         runner.train()

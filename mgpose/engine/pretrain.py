@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
@@ -18,17 +17,23 @@ from mgpose.data.augment import Augmentation
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
 from mgpose.data.sampling import WindowSampler, window_weights
-from mgpose.engine.checkpoint import CheckpointCard, load_encoder, read_checkpoint
+from mgpose.engine.checkpoint import (
+    CheckpointCard,
+    check_layout,
+    load_encoder,
+    read_checkpoint,
+)
 from mgpose.engine.collapse_alarm import CollapseAlarm
 from mgpose.engine.healthy_checkpoint import HEALTHY, epoch_of
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
 from mgpose.engine.monitor import ProbeHook
+from mgpose.engine.optimisation import optimisation, schedulers
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
 from mgpose.engine.scalars import ClearNames
 from mgpose.engine.settings import PretrainSettings
-from mgpose.models import build_encoder
-from mgpose.objectives import MomentumContrast
+from mgpose.models.encoder import Encoder
+from mgpose.objectives import TeacherStudent
 from mgpose.structures import InputError, Split, skeleton_by_name
 
 logger = logging.getLogger(__name__)
@@ -98,6 +103,7 @@ def _check_same_run(path: Path, settings: PretrainSettings, split: Split) -> Non
         "architecture": settings.encoder.architecture,
         "size": settings.encoder.size,
         "patch": settings.encoder.patch,
+        "without": settings.encoder.without,
         "seed": settings.seed,
     }
     different = {k: getattr(card, k) for k, v in ours.items() if getattr(card, k) != v}
@@ -163,6 +169,8 @@ def build_runner(
     schedule = settings.schedule
     # Videos without annotations cannot be in a test part, so that they may join.
     clips = corpus.unlabelled((*split.train, *corpus.unannotated(split)))
+    if settings.further:
+        clips = _with_further(clips, settings, corpus)
     windows = min(settings.sampling.samples or len(clips), len(clips))
     if windows < schedule.batch_size:
         raise InputError(
@@ -170,7 +178,8 @@ def build_runner(
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
     try:
-        model = _model(settings, corpus, clips)
+        encoder, seen = _initial(settings, corpus, split, folder)
+        model = _model(settings, corpus, clips, encoder)
     except ValueError as error:
         raise InputError(f"{settings.data.name}: {error}") from error
     loader = _loader(settings, corpus, clips)
@@ -180,8 +189,8 @@ def build_runner(
         work_dir=str(folder),
         train_dataloader=loader,
         train_cfg={"by_epoch": True, "max_epochs": schedule.epochs},
-        optim_wrapper=_optimisation(settings, model),
-        param_scheduler=_schedulers(settings, steps),
+        optim_wrapper=optimisation(schedule, model),
+        param_scheduler=schedulers(schedule, steps),
         default_hooks={
             "checkpoint": {
                 "type": "CheckpointHook",
@@ -193,7 +202,7 @@ def build_runner(
             "logger": {"type": "LoggerHook", "interval": 10, "log_metric_by_epoch": False},
         },
         custom_hooks=[
-            PlainCheckpointHook(_card(settings, split, clips)),
+            PlainCheckpointHook(_card(settings, split, clips, seen)),
             _probe(settings, corpus, split, clips),
             FiniteLossHook(),
         ],
@@ -212,21 +221,84 @@ def build_runner(
     )
 
 
-def _model(settings: PretrainSettings, corpus: Corpus, clips: ClipDataset) -> PretrainModel:
-    size = settings.encoder
-    encoder = build_encoder(
-        corpus.skeleton,
-        size.size,
-        settings.data.clip.frames,
-        size.patch,
-        size.dropout,
-        size.architecture,
-    )
-    objective = dataclasses.asdict(settings.objective)
+def _with_further(clips: ClipDataset, settings: PretrainSettings, corpus: Corpus) -> ClipDataset:
+    """The clips with the train parts of the further sets.
+
+    Raises:
+        InputError: for another layout or clip, or a protocol of several folds.
+    """
+    more = []
+    for data in settings.further:
+        ours = settings.data
+        if (data.skeleton, data.clip) != (ours.skeleton, ours.clip):
+            raise InputError(f"{data.name}: expected layout and clips of {ours.name}")
+        other = Corpus(data)
+        splits = other.folds()
+        if len(splits) != 1:
+            raise InputError(f"{data.name}: expected a protocol with one fold, got {len(splits)}")
+        videos = (*splits[0].train, *other.unannotated(splits[0]))
+        more.append(other.unlabelled(videos))
+    try:
+        return clips.with_more(more)
+    except ValueError as error:
+        raise InputError(f"{settings.data.name}: {error}") from error
+
+
+def _model(
+    settings: PretrainSettings, corpus: Corpus, clips: ClipDataset, encoder: Encoder
+) -> PretrainModel:
     # A longer queue would hold past views of nearly every clip of a small set.
-    objective["queue"] = min(objective["queue"], len(clips) // 4)
-    augmentation = Augmentation(corpus.skeleton, settings.augment)
-    return PretrainModel(MomentumContrast(encoder, **objective), augmentation, settings.seed)
+    queue = min(settings.objective.queue, len(clips) // 4)
+    objective = dataclasses.replace(settings.objective, queue=queue)
+    views, augment, schedule = settings.views, settings.augment, settings.schedule
+    short = dataclasses.replace(augment, crop=views.local_crop, crop_most=views.local_crop_most)
+    windows = min(settings.sampling.samples or len(clips), len(clips))
+    steps = schedule.epochs * (windows // schedule.batch_size)
+    return PretrainModel(
+        TeacherStudent(encoder, objective, steps),
+        Augmentation(corpus.skeleton, augment),
+        settings.seed,
+        Augmentation(corpus.skeleton, short),
+        views.local,
+    )
+
+
+def _initial(
+    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path
+) -> tuple[Encoder, tuple[str, ...]]:
+    """The encoder to train, and the videos it has seen already.
+
+    Untrained, or with the weights that ``schedule.start_from`` names: a file, or a work folder of
+    the same folds.
+
+    Raises:
+        InputError: when those are of another layout or architecture, have seen a test video, or
+            lie where this run is to write.
+        ValueError: for an encoder that cannot be built.
+    """
+    encoder = settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
+    if not settings.schedule.start_from:
+        return encoder, ()
+    path = Path(settings.schedule.start_from)
+    if path.is_dir():
+        path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
+    if path.resolve() == (folder / FINAL_CHECKPOINT).resolve():
+        raise InputError(f"{path}: this run would write over it; choose another --work-dir")
+    earlier, card = load_encoder(path)
+    check_layout(card, corpus.skeleton, path)
+    ours = settings.encoder
+    wanted = {name: getattr(ours, name) for name in ("architecture", "size", "patch", "without")}
+    found = {name: getattr(card, name) for name in wanted}
+    if found != wanted:
+        raise InputError(f"{path}: expected an encoder of {wanted}, found one of {found}")
+    seen = sorted(set(card.videos) & {*split.test, *split.val})
+    if seen:
+        raise InputError(
+            f"{path}: it was trained on {len(seen)} videos of the test part, such as {seen[0]!r}; "
+            "start from an encoder of the same fold"
+        )
+    encoder.load_state_dict(earlier.state_dict())
+    return encoder, card.videos
 
 
 def _loader(
@@ -239,35 +311,9 @@ def _loader(
     )
 
 
-def _optimisation(settings: PretrainSettings, model: torch.nn.Module) -> OptimWrapper:
-    """AdamW; matrices decay, biases, norms and embeddings of one axis do not."""
-    schedule = settings.schedule
-    learned = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in learned if p.ndim > 1], "weight_decay": schedule.weight_decay},
-        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate)
-    return OptimWrapper(optimizer, clip_grad={"max_norm": schedule.clip_grad})
-
-
-def _schedulers(settings: PretrainSettings, steps: int) -> list[dict[str, object]]:
-    """Linear warm-up, then a cosine to zero, by iteration."""
-    # MMEngine's LinearLR takes end - begin - 1 steps to arrive: a shorter one would never leave
-    # its start factor.
-    warm = max(2, int(settings.schedule.warmup * steps))
-    linear = {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warm}
-    cosine = {
-        "type": "CosineAnnealingLR",
-        "by_epoch": False,
-        "begin": warm,
-        "end": max(steps, warm + 1),
-        "T_max": max(1, steps - warm),
-    }
-    return [linear, cosine]
-
-
-def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> CheckpointCard:
+def _card(
+    settings: PretrainSettings, split: Split, clips: ClipDataset, seen: tuple[str, ...]
+) -> CheckpointCard:
     data = settings.data
     return CheckpointCard(
         skeleton=data.skeleton,
@@ -279,9 +325,11 @@ def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> Check
         data=data.name,
         protocol=split.protocol,
         fold=split.fold,
-        videos=tuple(sorted({span.video for span in clips.spans})),
+        # What an earlier training saw, this encoder has seen.
+        videos=tuple(sorted({*seen, *(span.video for span in clips.spans)})),
         seed=settings.seed,
         architecture=settings.encoder.architecture,
+        without=settings.encoder.without,
     )
 
 
