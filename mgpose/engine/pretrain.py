@@ -24,7 +24,7 @@ from mgpose.engine.checkpoint import (
     read_checkpoint,
 )
 from mgpose.engine.collapse_alarm import CollapseAlarm
-from mgpose.engine.healthy_checkpoint import HEALTHY
+from mgpose.engine.healthy_checkpoint import HEALTHY, epoch_of
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
 from mgpose.engine.monitor import ProbeHook
 from mgpose.engine.optimisation import optimisation, schedulers
@@ -120,7 +120,7 @@ def last_whole_checkpoint(folder: Path) -> Path | None:
     MMEngine's own pointer holds a path that is wrong once the folder has moved, and nothing when
     the run was killed while it was written.
     """
-    paths = sorted(folder.glob("epoch_*.pth"), key=lambda path: int(path.stem.split("_")[1]))
+    paths = sorted([*folder.glob(HEALTHY), *folder.glob("epoch_*.pth")], key=epoch_of)
     for path in reversed(paths):
         try:
             read_checkpoint(path)
