@@ -178,10 +178,11 @@ def build_runner(
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
     try:
-        encoder, seen = _initial(settings, corpus, split, folder)
-        model = _model(settings, corpus, clips, encoder)
+        encoder = settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
     except ValueError as error:
         raise InputError(f"{settings.data.name}: {error}") from error
+    seen = _start_from(settings, corpus, split, folder, encoder)
+    model = _model(settings, corpus, clips, encoder)
     loader = _loader(settings, corpus, clips)
     steps = schedule.epochs * len(loader)
     return Runner(
@@ -263,22 +264,22 @@ def _model(
     )
 
 
-def _initial(
-    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path
-) -> tuple[Encoder, tuple[str, ...]]:
-    """The encoder to train, and the videos it has seen already.
+def _start_from(
+    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path, encoder: Encoder
+) -> tuple[str, ...]:
+    """Give the encoder the weights that ``schedule.start_from`` names, if it names any.
 
-    Untrained, or with the weights that ``schedule.start_from`` names: a file, or a work folder of
-    the same folds.
+    They lie in a file, or in a work folder of the same folds.
+
+    Returns:
+        The videos that these weights have seen.
 
     Raises:
-        InputError: when those are of another layout or architecture, have seen a test video, or
+        InputError: when they are of another layout or architecture, have seen a test video, or
             lie where this run is to write.
-        ValueError: for an encoder that cannot be built.
     """
-    encoder = settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
     if not settings.schedule.start_from:
-        return encoder, ()
+        return ()
     path = Path(settings.schedule.start_from)
     if path.is_dir():
         path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
@@ -298,7 +299,7 @@ def _initial(
             "start from an encoder of the same fold"
         )
     encoder.load_state_dict(earlier.state_dict())
-    return encoder, card.videos
+    return card.videos
 
 
 def _loader(
