@@ -11,6 +11,7 @@ from mgpose.models import PoseGraphTransformer
 from mgpose.objectives import (
     ObjectiveSettings,
     TeacherStudent,
+    decorrelation,
     info_nce,
     mix_parts,
     part_tubes,
@@ -23,7 +24,8 @@ from mgpose.structures import KINECT_20
 SPANS = torch.tensor([[0, 0, 8], [1, 0, 8], [1, 4, 12], [2, 0, 8]])
 NOTHING = torch.zeros(0, 3, dtype=torch.long)
 FRAMES, PATCH, STEPS = 8, 2, 4
-ONLY_CLIP = {"part": 0.0, "time": 0.0, "masked": 0.0, "mixed": 0.0, "soft": 0.0}
+NO_WEIGHT = dict.fromkeys(("part", "time", "masked", "mixed", "decorrelation"), 0.0)
+ONLY_CLIP = NO_WEIGHT | {"soft": 0.0}
 
 
 def objective(steps=0, **changes):
@@ -144,7 +146,9 @@ def test_a_batch_longer_than_the_queue_and_no_queue_at_all():
 
 def test_every_term_is_what_it_is_called():
     """Evaluation: the views' embeddings are made again, and each term is written out."""
-    weights = {"clip": 0.9, "part": 0.7, "time": 0.3, "masked": 1.5, "mixed": 0.4}
+    weights = {
+        "clip": 0.9, "part": 0.7, "time": 0.3, "masked": 1.5, "mixed": 0.4, "decorrelation": 0.2
+    }  # fmt: skip
     model = trained(soft=0.3, mask_share=0.4, **weights)
     seen, local = views(seed=4), views(3, seed=5)
     queue, queue_spans, s = model.queue.clone(), model.queue_spans.clone(), model.settings
@@ -190,6 +194,7 @@ def test_every_term_is_what_it_is_called():
         "mixed": info_nce(
             mixed, keys[1].clip, queue, SPANS, queue_spans, 0.2, targets(keys[1], own), own
         ),
+        "decorrelation": sum(decorrelation(student.embedding) for student in globals_) / 2,
     }
     assert found.keys() == {f"loss_{name}" for name in wanted}
     for name, loss in wanted.items():
@@ -254,7 +259,7 @@ def test_values_of_missing_keypoints_cannot_change_the_losses(missing):
         assert all(torch.equal(found[name], again[name]) for name in found)
 
 
-@pytest.mark.parametrize("term", ["part", "time", "masked", "mixed"])
+@pytest.mark.parametrize("term", ["part", "time", "masked", "mixed", "decorrelation"])
 def test_a_weight_scales_its_own_term_and_zero_removes_it(term):
     seen, local = views(seed=2), views(2, seed=6)
     none, once, twice = (run(objective(**{term: w}), seen, local) for w in (0.0, 1.0, 2.0))
@@ -274,7 +279,9 @@ def test_without_hiding_there_is_nothing_to_predict():
     nothing_hidden, nothing_asked = (
         run(objective(**change, mixed=0.0), seen) for change in ({"mask_share": 0.0}, {"masked": 0})
     )
-    assert nothing_hidden.keys() == {"loss_clip", "loss_part", "loss_time"}
+    assert nothing_hidden.keys() == {
+        f"loss_{term}" for term in ("clip", "part", "time", "decorrelation")
+    }
     assert all(torch.equal(nothing_hidden[k], nothing_asked[k]) for k in nothing_hidden)
 
 
