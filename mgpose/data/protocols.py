@@ -206,6 +206,19 @@ _PROTOCOLS = (
         ),
         classes=("hello", "thanks", "iloveyou"),
     ),
+    Protocol(
+        name="holistic_signs_joint",
+        description="three signs, test on five people, train on everything of the other five",
+        group="subject",
+        make_folds=partial(fixed_folds, folds={"joint": ("p01", "p02", "p03", "p06", "p07")}),
+        classes=("hello", "thanks", "iloveyou"),
+    ),
+    Protocol(
+        name="ksl13_joint",
+        description="thirteen signs, test on sessions 2 and 4, train on 0, 1 and 3",
+        group="session",
+        make_folds=partial(fixed_folds, folds={"joint": ("session2", "session4")}),
+    ),
     leave_one_group_out(
         "ksl13_leave_one_session_out",
         "session",

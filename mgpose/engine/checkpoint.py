@@ -19,8 +19,8 @@ from mgpose.data.clips import ClipSettings
 from mgpose.models import Encoder, build_encoder
 from mgpose.structures import InputError, Skeleton, skeleton_by_name
 
-CHECKPOINT_VERSION = 1
-_ENCODER_PREFIX = "objective.encoder."
+CHECKPOINT_VERSION = 2
+_ENCODER_PREFIX = "objective.teacher.encoder."
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class CheckpointCard:
 
     Args:
         skeleton, keypoints: name of the layout and its keypoint names in order.
-        size, patch, dropout, architecture: arguments of :func:`mgpose.models.build_encoder`.
+        size, patch, dropout, architecture, without: arguments of
+            :func:`mgpose.models.build_encoder`.
         clip: arguments of :class:`ClipSettings`.
         data, protocol, fold: what it was pre-trained on.
         videos: ids of the videos that pre-training saw.
@@ -48,11 +49,13 @@ class CheckpointCard:
     videos: tuple[str, ...]
     seed: int
     architecture: str = "pose_graph_transformer"
+    without: tuple[str, ...] = ()
 
     def as_plain(self) -> dict[str, Any]:
         """Lists, numbers and strings only."""
         plain = asdict(self)
-        plain["keypoints"], plain["videos"] = list(self.keypoints), list(self.videos)
+        for name in ("keypoints", "videos", "without"):
+            plain[name] = list(plain[name])
         plain["version"] = CHECKPOINT_VERSION
         return plain
 
@@ -68,6 +71,7 @@ class CheckpointCard:
                 self.patch,
                 self.dropout,
                 self.architecture,
+                self.without,
             )
 
 
@@ -134,7 +138,8 @@ def _card(plain: Any, path: str | Path) -> CheckpointCard:
         )
     fields = {key: value for key, value in plain.items() if key != "version"}
     try:
-        fields["keypoints"], fields["videos"] = tuple(fields["keypoints"]), tuple(fields["videos"])
+        for name in ("keypoints", "videos", "without"):
+            fields[name] = tuple(fields[name])
         card = CheckpointCard(**fields)
         skeleton = skeleton_by_name(card.skeleton)
     except (KeyError, TypeError, ValueError) as error:

@@ -18,7 +18,12 @@ from mgpose.data.augment import Augmentation
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
 from mgpose.data.sampling import WindowSampler, window_weights
-from mgpose.engine.checkpoint import CheckpointCard, load_encoder, read_checkpoint
+from mgpose.engine.checkpoint import (
+    CheckpointCard,
+    check_layout,
+    load_encoder,
+    read_checkpoint,
+)
 from mgpose.engine.collapse_alarm import CollapseAlarm
 from mgpose.engine.healthy_checkpoint import HEALTHY
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
@@ -27,8 +32,8 @@ from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
 from mgpose.engine.scalars import ClearNames
 from mgpose.engine.settings import PretrainSettings
-from mgpose.models import build_encoder
-from mgpose.objectives import MomentumContrast
+from mgpose.models.encoder import Encoder
+from mgpose.objectives import TeacherStudent
 from mgpose.structures import InputError, Split, skeleton_by_name
 
 logger = logging.getLogger(__name__)
@@ -163,6 +168,8 @@ def build_runner(
     schedule = settings.schedule
     # Videos without annotations cannot be in a test part, so that they may join.
     clips = corpus.unlabelled((*split.train, *corpus.unannotated(split)))
+    if settings.further:
+        clips = _with_further(clips, settings, corpus)
     windows = min(settings.sampling.samples or len(clips), len(clips))
     if windows < schedule.batch_size:
         raise InputError(
@@ -170,7 +177,7 @@ def build_runner(
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
     try:
-        model = _model(settings, corpus, clips)
+        model = _model(settings, corpus, clips, _initial(settings, corpus, split))
     except ValueError as error:
         raise InputError(f"{settings.data.name}: {error}") from error
     loader = _loader(settings, corpus, clips)
@@ -212,21 +219,70 @@ def build_runner(
     )
 
 
-def _model(settings: PretrainSettings, corpus: Corpus, clips: ClipDataset) -> PretrainModel:
-    size = settings.encoder
-    encoder = build_encoder(
-        corpus.skeleton,
-        size.size,
-        settings.data.clip.frames,
-        size.patch,
-        size.dropout,
-        size.architecture,
-    )
-    objective = dataclasses.asdict(settings.objective)
+def _with_further(clips: ClipDataset, settings: PretrainSettings, corpus: Corpus) -> ClipDataset:
+    """The clips with the train parts of the further sets.
+
+    Raises:
+        InputError: for another layout or clip, or a protocol of several folds.
+    """
+    more = []
+    for data in settings.further:
+        ours = settings.data
+        if (data.skeleton, data.clip) != (ours.skeleton, ours.clip):
+            raise InputError(f"{data.name}: expected layout and clips of {ours.name}")
+        other = Corpus(data)
+        splits = other.folds()
+        if len(splits) != 1:
+            raise InputError(f"{data.name}: expected a protocol with one fold, got {len(splits)}")
+        videos = (*splits[0].train, *other.unannotated(splits[0]))
+        more.append(other.unlabelled(videos))
+    try:
+        return clips.with_more(more)
+    except ValueError as error:
+        raise InputError(f"{settings.data.name}: {error}") from error
+
+
+def _model(
+    settings: PretrainSettings, corpus: Corpus, clips: ClipDataset, start: Encoder | None
+) -> PretrainModel:
+    encoder = start or settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
     # A longer queue would hold past views of nearly every clip of a small set.
-    objective["queue"] = min(objective["queue"], len(clips) // 4)
-    augmentation = Augmentation(corpus.skeleton, settings.augment)
-    return PretrainModel(MomentumContrast(encoder, **objective), augmentation, settings.seed)
+    queue = min(settings.objective.queue, len(clips) // 4)
+    objective = dataclasses.replace(settings.objective, queue=queue)
+    views, augment, schedule = settings.views, settings.augment, settings.schedule
+    short = dataclasses.replace(augment, crop=views.local_crop, crop_most=views.local_crop_most)
+    windows = min(settings.sampling.samples or len(clips), len(clips))
+    steps = schedule.epochs * (windows // schedule.batch_size)
+    return PretrainModel(
+        TeacherStudent(encoder, objective, steps),
+        Augmentation(corpus.skeleton, augment),
+        settings.seed,
+        Augmentation(corpus.skeleton, short),
+        views.local,
+    )
+
+
+def _initial(settings: PretrainSettings, corpus: Corpus, split: Split) -> Encoder | None:
+    """The encoder that ``schedule.start_from`` names: a file, or a work folder of the same folds.
+
+    Raises:
+        InputError: when it is of another layout or architecture, or has seen a test video.
+    """
+    if not settings.schedule.start_from:
+        return None
+    path = Path(settings.schedule.start_from)
+    if path.is_dir():
+        path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
+    encoder, card = load_encoder(path)
+    check_layout(card, corpus.skeleton, path)
+    same = (card.size, card.patch, card.architecture, tuple(card.without))
+    ours = settings.encoder
+    if same != (ours.size, ours.patch, ours.architecture, ours.without):
+        raise InputError(f"{path}: expected an encoder as in the config, {ours}, found {same}")
+    seen = sorted(set(card.videos) & {*split.test, *split.val})
+    if seen:
+        raise InputError(f"{path}: it was trained on {len(seen)} videos of the test part")
+    return encoder
 
 
 def _loader(
@@ -239,13 +295,26 @@ def _loader(
     )
 
 
-def _optimisation(settings: PretrainSettings, model: torch.nn.Module) -> OptimWrapper:
+def _optimisation(settings: PretrainSettings, model: PretrainModel) -> OptimWrapper:
     """AdamW; matrices decay, biases, norms and embeddings of one axis do not."""
     schedule = settings.schedule
-    learned = [p for p in model.parameters() if p.requires_grad]
+    model_encoder = model.objective.student.encoder
+    layers = model_encoder.layer_groups()
+    depth = {id(p): i for i, layer in enumerate(layers) for p in layer}
+    learned: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
+    for p in model.parameters():
+        if p.requires_grad:
+            # The heads, which are new, learn at the full rate.
+            below = len(layers) - depth.get(id(p), len(layers))
+            key = (p.ndim > 1, schedule.layer_decay**below)
+            learned.setdefault(key, []).append(p)
     groups = [
-        {"params": [p for p in learned if p.ndim > 1], "weight_decay": schedule.weight_decay},
-        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": params,
+            "weight_decay": schedule.weight_decay if decays else 0.0,
+            "lr": schedule.learning_rate * factor,
+        }
+        for (decays, factor), params in learned.items()
     ]
     optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate)
     return OptimWrapper(optimizer, clip_grad={"max_norm": schedule.clip_grad})
@@ -282,6 +351,7 @@ def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> Check
         videos=tuple(sorted({span.video for span in clips.spans})),
         seed=settings.seed,
         architecture=settings.encoder.architecture,
+        without=settings.encoder.without,
     )
 
 
