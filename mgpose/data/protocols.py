@@ -52,7 +52,10 @@ class Protocol:
         classes: labels that are tested; None for all of them.
         keep_apart: further groups that train and test must not share.
         exceptions: group -> reason, for groups that the protocol itself shares; every report
-            prints them.
+            prints them. The leakage guard's kinds (``mgpose.data.leakage.KINDS``) are excused
+            under their names.
+        tuning_group: the group to hold out inside train for tuning; "" for ``group`` itself.
+        same_footage: pairs of videos that are known to show one footage.
     """
 
     name: str
@@ -62,6 +65,8 @@ class Protocol:
     classes: tuple[str, ...] | None = None
     keep_apart: tuple[str, ...] = ("subject",)
     exceptions: Mapping[str, str] = field(default_factory=dict)
+    tuning_group: str = ""
+    same_footage: tuple[tuple[str, str], ...] = ()
 
     def folds(self, annotations: Sequence[Annotation]) -> list[Split]:
         """The folds of the protocol over these annotations.
@@ -187,6 +192,8 @@ _PROTOCOLS = (
         exceptions={
             "subject": "the ten subjects stand before all three cameras",
             "performance": "the same performances are in train, seen from other cameras",
+            "near_duplicate": "in the public files 95 test clips, of the classes 2 and 3, are the "
+            "train clip of camera 2 number for number",
         },
     ),
     Protocol(
@@ -239,7 +246,11 @@ def protocol_by_name(name: str) -> Protocol:
     Raises:
         InputError: for an unknown name, listing the known ones.
     """
-    known = {protocol.name: protocol for protocol in _PROTOCOLS}
+    # Here and not above: its protocols are made of this module's.
+    from mgpose.data.imigue_protocols import IMIGUE_PROTOCOLS
+
+    protocols = (*_PROTOCOLS, *IMIGUE_PROTOCOLS)
+    known = {protocol.name: protocol for protocol in protocols}
     if name not in known:
         raise InputError(f"unknown protocol {name!r}; known: {', '.join(known)}")
     return known[name]

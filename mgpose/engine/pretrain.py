@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,17 +18,14 @@ from torch.utils.data import DataLoader
 from mgpose.data.augment import Augmentation
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
+from mgpose.data.leakage import Footage, LeakageGuard
 from mgpose.data.sampling import WindowSampler, window_weights
-from mgpose.engine.checkpoint import (
-    CheckpointCard,
-    check_layout,
-    load_encoder,
-    read_checkpoint,
-)
+from mgpose.engine.checkpoint import CheckpointCard, load_encoder, read_checkpoint
 from mgpose.engine.collapse_alarm import CollapseAlarm
 from mgpose.engine.healthy_checkpoint import HEALTHY
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
 from mgpose.engine.monitor import ProbeHook
+from mgpose.engine.pretrain_data import FINAL_CHECKPOINT, fold_dir, pretrain_data
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
 from mgpose.engine.scalars import ClearNames
@@ -37,17 +35,8 @@ from mgpose.objectives import TeacherStudent
 from mgpose.structures import InputError, Split, skeleton_by_name
 
 logger = logging.getLogger(__name__)
-FINAL_CHECKPOINT = "encoder.pth"
 # MMEngine keeps its runs by name and second; two runs of one second must not share a name.
 _RUNS = itertools.count()
-
-
-def fold_dir(work_dir: str | Path, split: Split, corpus: Corpus) -> Path:
-    """Where a fold's run lies: the work folder itself where the protocol has one fold only.
-
-    Whether one fold of several was selected makes no difference: folds never share a folder.
-    """
-    return Path(work_dir) / split.fold if corpus.several_folds else Path(work_dir)
 
 
 def pretrain(
@@ -68,6 +57,7 @@ def pretrain(
         torch.set_num_threads(settings.schedule.threads)
     corpus = Corpus(settings.data)
     splits = corpus.folds()
+    guard = LeakageGuard(corpus)
     finished = {}
     for split in splits:
         folder = fold_dir(work_dir, split, corpus)
@@ -77,7 +67,7 @@ def pretrain(
             logger.info("%s: already trained", split.fold)
         else:
             start = last_whole_checkpoint(folder) if resume else None
-            runner = build_runner(settings, corpus, split, folder, start, quiet)
+            runner = build_runner(settings, corpus, split, folder, start, quiet, guard)
             if not resume:
                 # An earlier run's checkpoints must not pass for this one's, should it be killed.
                 _remove(folder, FINAL_CHECKPOINT, "epoch_*.pth", HEALTHY, "last_checkpoint")
@@ -149,6 +139,7 @@ def build_runner(
     folder: Path,
     start: Path | None,
     quiet: bool = False,
+    guard: LeakageGuard | None = None,
 ) -> Runner:
     """The Runner of one fold, ready to train.
 
@@ -159,17 +150,17 @@ def build_runner(
         folder: for checkpoints and logs.
         start: a checkpoint of this run to go on from, or None.
         quiet: log errors only.
+        guard: of the corpus, where several folds share one; None makes one.
 
     Raises:
-        InputError: when an epoch has fewer windows than a batch, or the model cannot be built.
+        InputError: when an epoch has fewer windows than a batch, the model cannot be built, or
+            what it would see leaks into a test part.
     """
     # Before anything is built: modules made earlier would escape the seed.
     set_random_seed(settings.seed)
     schedule = settings.schedule
-    # Videos without annotations cannot be in a test part, so that they may join.
-    clips = corpus.unlabelled((*split.train, *corpus.unannotated(split)))
-    if settings.further:
-        clips = _with_further(clips, settings, corpus)
+    data = pretrain_data(settings, corpus, split, guard or LeakageGuard(corpus))
+    clips = data.clips
     windows = min(settings.sampling.samples or len(clips), len(clips))
     if windows < schedule.batch_size:
         raise InputError(
@@ -177,7 +168,7 @@ def build_runner(
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
     try:
-        model = _model(settings, corpus, clips, _initial(settings, corpus, split))
+        model = _model(settings, corpus, clips, data.start)
     except ValueError as error:
         raise InputError(f"{settings.data.name}: {error}") from error
     loader = _loader(settings, corpus, clips)
@@ -200,7 +191,7 @@ def build_runner(
             "logger": {"type": "LoggerHook", "interval": 10, "log_metric_by_epoch": False},
         },
         custom_hooks=[
-            PlainCheckpointHook(_card(settings, split, clips)),
+            PlainCheckpointHook(_card(settings, split, data.footage)),
             _probe(settings, corpus, split, clips),
             FiniteLossHook(),
         ],
@@ -217,29 +208,6 @@ def build_runner(
         experiment_name=f"{split.fold}_{next(_RUNS)}",
         cfg=Config(dataclasses.asdict(settings)),
     )
-
-
-def _with_further(clips: ClipDataset, settings: PretrainSettings, corpus: Corpus) -> ClipDataset:
-    """The clips with the train parts of the further sets.
-
-    Raises:
-        InputError: for another layout or clip, or a protocol of several folds.
-    """
-    more = []
-    for data in settings.further:
-        ours = settings.data
-        if (data.skeleton, data.clip) != (ours.skeleton, ours.clip):
-            raise InputError(f"{data.name}: expected layout and clips of {ours.name}")
-        other = Corpus(data)
-        splits = other.folds()
-        if len(splits) != 1:
-            raise InputError(f"{data.name}: expected a protocol with one fold, got {len(splits)}")
-        videos = (*splits[0].train, *other.unannotated(splits[0]))
-        more.append(other.unlabelled(videos))
-    try:
-        return clips.with_more(more)
-    except ValueError as error:
-        raise InputError(f"{settings.data.name}: {error}") from error
 
 
 def _model(
@@ -260,29 +228,6 @@ def _model(
         Augmentation(corpus.skeleton, short),
         views.local,
     )
-
-
-def _initial(settings: PretrainSettings, corpus: Corpus, split: Split) -> Encoder | None:
-    """The encoder that ``schedule.start_from`` names: a file, or a work folder of the same folds.
-
-    Raises:
-        InputError: when it is of another layout or architecture, or has seen a test video.
-    """
-    if not settings.schedule.start_from:
-        return None
-    path = Path(settings.schedule.start_from)
-    if path.is_dir():
-        path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
-    encoder, card = load_encoder(path)
-    check_layout(card, corpus.skeleton, path)
-    same = (card.size, card.patch, card.architecture, tuple(card.without))
-    ours = settings.encoder
-    if same != (ours.size, ours.patch, ours.architecture, ours.without):
-        raise InputError(f"{path}: expected an encoder as in the config, {ours}, found {same}")
-    seen = sorted(set(card.videos) & {*split.test, *split.val})
-    if seen:
-        raise InputError(f"{path}: it was trained on {len(seen)} videos of the test part")
-    return encoder
 
 
 def _loader(
@@ -336,7 +281,7 @@ def _schedulers(settings: PretrainSettings, steps: int) -> list[dict[str, object
     return [linear, cosine]
 
 
-def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> CheckpointCard:
+def _card(settings: PretrainSettings, split: Split, footage: Sequence[Footage]) -> CheckpointCard:
     data = settings.data
     return CheckpointCard(
         skeleton=data.skeleton,
@@ -348,7 +293,10 @@ def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> Check
         data=data.name,
         protocol=split.protocol,
         fold=split.fold,
-        videos=tuple(sorted({span.video for span in clips.spans})),
+        videos=tuple(f.video for f in footage),
+        subjects=tuple(f.subject for f in footage),
+        sources=tuple(f.source for f in footage),
+        sets=tuple(f.data for f in footage),
         seed=settings.seed,
         architecture=settings.encoder.architecture,
         without=settings.encoder.without,
