@@ -169,13 +169,13 @@ def real_tracks(folder, form, layout, keep=lambda name: True):
 
 @pytest.mark.shared
 def test_signs_of_other_people_and_of_one_person_are_no_copies(real_data):
-    """Real holistic-signs: 200 pairs and more of different performances of one sign are compared."""
+    """Real holistic-signs: many pairs of different performances of one sign are compared."""
     names = ("hello", "thanks", "iloveyou")
     tracks = real_tracks(
         real_data / "holistic-signs-mp",
         "mediapipe-npz",
         LAYOUT.name,
-        lambda v: v.split("_")[1] in names and v[:3] in ("p02", "p03", "p08"),
+        lambda v: v.split("_")[1] in names and v[:3] in ("p03", "p08"),
     )
     parts = [
         {v: t for i, (v, t) in enumerate(sorted(tracks.items())) if i % 2 == k} for k in (0, 1)
@@ -190,20 +190,20 @@ def test_signs_of_other_people_and_of_one_person_are_no_copies(real_data):
 
 @pytest.mark.shared
 def test_nw_ucla_repeats_camera_2_in_camera_3(real_data):
-    """Real NW-UCLA, subjects 3 and 4: all and only the clips of the actions 2 and 3 are copies."""
+    """Real NW-UCLA, subject 3: all and only the clips of the actions 2 and 3 are copies."""
     tracks = real_tracks(
         real_data / "nw-ucla" / "all_sqe.zip",
         "nw-ucla",
         "kinect_20",
-        lambda v: v[4:7] in ("s03", "s04"),
+        lambda v: v[4:7] == "s03",
     )
     train = {v: t for v, t in tracks.items() if not v.endswith("v03")}
     test = {v: t for v, t in tracks.items() if v.endswith("v03")}
     found = {(m.a, m.b) for m in find_matches(train, test)}
     copies = {(f"{v[:-1]}2", v) for v in test if v[:3] in ("a02", "a03")}
-    assert len(copies) == sum(v[:3] in ("a02", "a03") for v in test) > 10
+    assert len(copies) == sum(v[:3] in ("a02", "a03") for v in test) >= 10
     assert found == copies
-    # Other performances, other cameras: 95 clips and no alarm within one side either.
+    # Other performances by the same camera raise no alarm either.
     within = {v: t for v, t in train.items() if v.endswith("v01")}
     halves = [dict(itertools.islice(within.items(), k, None, 2)) for k in (0, 1)]
     assert not find_matches(*halves)

@@ -104,7 +104,7 @@ def motion_track(sequence: PoseSequence, skeleton: Skeleton) -> MotionTrack | No
 
 
 def _seconds(sequence: PoseSequence) -> npt.NDArray[np.float64]:
-    time = sequence.time - sequence.time[0]
+    time: npt.NDArray[np.float64] = sequence.time - sequence.time[0]
     return time / RATE if sequence.time_source == "index" else time
 
 
@@ -143,7 +143,8 @@ def descriptors(track: MotionTrack, at: npt.NDArray[np.int64]) -> FloatArray:
     padded = np.pad(track.coarse, ((_HALF_WINDOW, _HALF_WINDOW), (0, 0)))
     windows = padded[at[:, None] + _HALF_WINDOW + offsets].reshape(len(at), -1)
     length = np.linalg.norm(windows, axis=1, keepdims=True)
-    return (windows / np.maximum(length, 1e-9)).astype(np.float32)
+    units: FloatArray = (windows / np.maximum(length, 1e-9)).astype(np.float32)
+    return units
 
 
 @dataclass(frozen=True)
