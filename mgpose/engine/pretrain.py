@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
@@ -20,12 +19,18 @@ from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
 from mgpose.data.leakage import Footage, LeakageGuard
 from mgpose.data.sampling import WindowSampler, window_weights
-from mgpose.engine.checkpoint import CheckpointCard, load_encoder, read_checkpoint
+from mgpose.engine.checkpoint import (
+    CheckpointCard,
+    check_layout,
+    load_encoder,
+    read_checkpoint,
+)
 from mgpose.engine.collapse_alarm import CollapseAlarm
 from mgpose.engine.healthy_checkpoint import HEALTHY
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
 from mgpose.engine.monitor import ProbeHook
-from mgpose.engine.pretrain_data import FINAL_CHECKPOINT, fold_dir, pretrain_data
+from mgpose.engine.optimisation import optimisation, schedulers
+from mgpose.engine.pretrain_data import pretrain_data
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
 from mgpose.engine.scalars import ClearNames
@@ -35,8 +40,17 @@ from mgpose.objectives import TeacherStudent
 from mgpose.structures import InputError, Split, skeleton_by_name
 
 logger = logging.getLogger(__name__)
+FINAL_CHECKPOINT = "encoder.pth"
 # MMEngine keeps its runs by name and second; two runs of one second must not share a name.
 _RUNS = itertools.count()
+
+
+def fold_dir(work_dir: str | Path, split: Split, corpus: Corpus) -> Path:
+    """Where a fold's run lies: the work folder itself where the protocol has one fold only.
+
+    Whether one fold of several was selected makes no difference: folds never share a folder.
+    """
+    return Path(work_dir) / split.fold if corpus.several_folds else Path(work_dir)
 
 
 def pretrain(
@@ -93,6 +107,7 @@ def _check_same_run(path: Path, settings: PretrainSettings, split: Split) -> Non
         "architecture": settings.encoder.architecture,
         "size": settings.encoder.size,
         "patch": settings.encoder.patch,
+        "without": settings.encoder.without,
         "seed": settings.seed,
     }
     different = {k: getattr(card, k) for k, v in ours.items() if getattr(card, k) != v}
@@ -153,13 +168,17 @@ def build_runner(
         guard: of the corpus, where several folds share one; None makes one.
 
     Raises:
-        InputError: when an epoch has fewer windows than a batch, the model cannot be built, or
-            what it would see leaks into a test part.
+        InputError: when an epoch has fewer windows than a batch, or the model cannot be built.
     """
     # Before anything is built: modules made earlier would escape the seed.
     set_random_seed(settings.seed)
     schedule = settings.schedule
-    data = pretrain_data(settings, corpus, split, guard or LeakageGuard(corpus))
+    try:
+        encoder = settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
+    except ValueError as error:
+        raise InputError(f"{settings.data.name}: {error}") from error
+    earlier = _start_from(settings, corpus, split, folder, encoder)
+    data = pretrain_data(settings, corpus, split, guard or LeakageGuard(corpus), earlier)
     clips = data.clips
     windows = min(settings.sampling.samples or len(clips), len(clips))
     if windows < schedule.batch_size:
@@ -167,10 +186,7 @@ def build_runner(
             f"{split.fold}: an epoch of {windows} windows is less than a batch of "
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
-    try:
-        model = _model(settings, corpus, clips, data.start)
-    except ValueError as error:
-        raise InputError(f"{settings.data.name}: {error}") from error
+    model = _model(settings, corpus, clips, encoder)
     loader = _loader(settings, corpus, clips)
     steps = schedule.epochs * len(loader)
     return Runner(
@@ -178,8 +194,8 @@ def build_runner(
         work_dir=str(folder),
         train_dataloader=loader,
         train_cfg={"by_epoch": True, "max_epochs": schedule.epochs},
-        optim_wrapper=_optimisation(settings, model),
-        param_scheduler=_schedulers(settings, steps),
+        optim_wrapper=optimisation(schedule, model),
+        param_scheduler=schedulers(schedule, steps),
         default_hooks={
             "checkpoint": {
                 "type": "CheckpointHook",
@@ -191,7 +207,7 @@ def build_runner(
             "logger": {"type": "LoggerHook", "interval": 10, "log_metric_by_epoch": False},
         },
         custom_hooks=[
-            PlainCheckpointHook(_card(settings, split, data.footage)),
+            PlainCheckpointHook(_card(settings, split, data.seen)),
             _probe(settings, corpus, split, clips),
             FiniteLossHook(),
         ],
@@ -211,9 +227,8 @@ def build_runner(
 
 
 def _model(
-    settings: PretrainSettings, corpus: Corpus, clips: ClipDataset, start: Encoder | None
+    settings: PretrainSettings, corpus: Corpus, clips: ClipDataset, encoder: Encoder
 ) -> PretrainModel:
-    encoder = start or settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
     # A longer queue would hold past views of nearly every clip of a small set.
     queue = min(settings.objective.queue, len(clips) // 4)
     objective = dataclasses.replace(settings.objective, queue=queue)
@@ -230,6 +245,44 @@ def _model(
     )
 
 
+def _start_from(
+    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path, encoder: Encoder
+) -> list[Footage]:
+    """Give the encoder the weights that ``schedule.start_from`` names, if it names any.
+
+    They lie in a file, or in a work folder of the same folds.
+
+    Returns:
+        The videos that these weights have seen.
+
+    Raises:
+        InputError: when they are of another layout or architecture, have seen a test video, or
+            lie where this run is to write.
+    """
+    if not settings.schedule.start_from:
+        return []
+    path = Path(settings.schedule.start_from)
+    if path.is_dir():
+        path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
+    if path.resolve() == (folder / FINAL_CHECKPOINT).resolve():
+        raise InputError(f"{path}: this run would write over it; choose another --work-dir")
+    earlier, card = load_encoder(path)
+    check_layout(card, corpus.skeleton, path)
+    ours = settings.encoder
+    wanted = {name: getattr(ours, name) for name in ("architecture", "size", "patch", "without")}
+    found = {name: getattr(card, name) for name in wanted}
+    if found != wanted:
+        raise InputError(f"{path}: expected an encoder of {wanted}, found one of {found}")
+    seen = sorted(set(card.videos) & {*split.test, *split.val})
+    if seen:
+        raise InputError(
+            f"{path}: it was trained on {len(seen)} videos of the test part, such as {seen[0]!r}; "
+            "start from an encoder of the same fold"
+        )
+    encoder.load_state_dict(earlier.state_dict())
+    return card.seen()
+
+
 def _loader(
     settings: PretrainSettings, corpus: Corpus, clips: ClipDataset
 ) -> DataLoader[dict[str, torch.Tensor]]:
@@ -240,48 +293,7 @@ def _loader(
     )
 
 
-def _optimisation(settings: PretrainSettings, model: PretrainModel) -> OptimWrapper:
-    """AdamW; matrices decay, biases, norms and embeddings of one axis do not."""
-    schedule = settings.schedule
-    model_encoder = model.objective.student.encoder
-    layers = model_encoder.layer_groups()
-    depth = {id(p): i for i, layer in enumerate(layers) for p in layer}
-    learned: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
-    for p in model.parameters():
-        if p.requires_grad:
-            # The heads, which are new, learn at the full rate.
-            below = len(layers) - depth.get(id(p), len(layers))
-            key = (p.ndim > 1, schedule.layer_decay**below)
-            learned.setdefault(key, []).append(p)
-    groups = [
-        {
-            "params": params,
-            "weight_decay": schedule.weight_decay if decays else 0.0,
-            "lr": schedule.learning_rate * factor,
-        }
-        for (decays, factor), params in learned.items()
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate)
-    return OptimWrapper(optimizer, clip_grad={"max_norm": schedule.clip_grad})
-
-
-def _schedulers(settings: PretrainSettings, steps: int) -> list[dict[str, object]]:
-    """Linear warm-up, then a cosine to zero, by iteration."""
-    # MMEngine's LinearLR takes end - begin - 1 steps to arrive: a shorter one would never leave
-    # its start factor.
-    warm = max(2, int(settings.schedule.warmup * steps))
-    linear = {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warm}
-    cosine = {
-        "type": "CosineAnnealingLR",
-        "by_epoch": False,
-        "begin": warm,
-        "end": max(steps, warm + 1),
-        "T_max": max(1, steps - warm),
-    }
-    return [linear, cosine]
-
-
-def _card(settings: PretrainSettings, split: Split, footage: Sequence[Footage]) -> CheckpointCard:
+def _card(settings: PretrainSettings, split: Split, seen: Sequence[Footage]) -> CheckpointCard:
     data = settings.data
     return CheckpointCard(
         skeleton=data.skeleton,
@@ -293,10 +305,10 @@ def _card(settings: PretrainSettings, split: Split, footage: Sequence[Footage]) 
         data=data.name,
         protocol=split.protocol,
         fold=split.fold,
-        videos=tuple(f.video for f in footage),
-        subjects=tuple(f.subject for f in footage),
-        sources=tuple(f.source for f in footage),
-        sets=tuple(f.data for f in footage),
+        videos=tuple(f.video for f in seen),
+        subjects=tuple(f.subject for f in seen),
+        sources=tuple(f.source for f in seen),
+        sets=tuple(f.data for f in seen),
         seed=settings.seed,
         architecture=settings.encoder.architecture,
         without=settings.encoder.without,

@@ -13,14 +13,15 @@ import torch
 from tqdm import tqdm
 
 from mgpose.data.folds import Corpus, DataSettings
-from mgpose.data.leakage import LeakageGuard
+from mgpose.data.leakage import Findings, LeakageGuard
 from mgpose.engine.checkpoint import CheckpointCard, check_layout, load_encoder
-from mgpose.engine.pretrain_data import FINAL_CHECKPOINT, fold_dir
+from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir
 from mgpose.evaluation.report import write_report
 from mgpose.evaluation.results import TaskResult, write_results
+from mgpose.evaluation.uncertainty import UncertaintySettings, with_uncertainty
 from mgpose.models.encoder import Encoder
 from mgpose.structures import InputError, Split
-from mgpose.tasks.combine import combine_folds
+from mgpose.tasks.combine import combine_folds, combine_seeds
 from mgpose.tasks.emotion import Emotion, EmotionSettings
 from mgpose.tasks.recognition_semi_supervised import (
     RecognitionSemiSupervised,
@@ -52,15 +53,24 @@ class EvaluateSettings:
         tasks: which runners, with which constants.
         effort: ``"full"``, or ``"quick"`` for fewer draws and smaller fractions; every report
             prints it.
-        seed: of everything random.
+        seeds: of everything random; every task is run with each, and the mean is taken.
+        uncertainty: constants of the 95 % intervals.
         threads: torch's CPU threads, 0 for its own choice.
+
+    Raises:
+        ValueError: without a seed, or for one that stands there twice.
     """
 
     data: DataSettings
     tasks: TaskSettings = field(default_factory=TaskSettings)
     effort: str = "full"
-    seed: int = 0
+    seeds: tuple[int, ...] = (0, 1, 2)
+    uncertainty: UncertaintySettings = field(default_factory=UncertaintySettings)
     threads: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds must be different numbers from 0, got {list(self.seeds)}")
 
 
 RUNNERS: dict[str, Any] = {
@@ -74,24 +84,25 @@ RUNNERS: dict[str, Any] = {
 
 def evaluate(
     settings: EvaluateSettings,
-    checkpoint: str | Path,
+    checkpoints: str | Path | Sequence[str | Path],
     out: str | Path,
     only: Sequence[str] = (),
 ) -> dict[str, TaskResult]:
     """Run the tasks on every fold, average, and write ``results.json`` and ``report.html``.
 
     Args:
-        settings: data, tasks, seed.
-        checkpoint: one file, or the work folder of a training run with a sub-folder a fold.
+        settings: data, tasks, seeds.
+        checkpoints: one file, or the work folder of a training run with a sub-folder a fold; or as
+            many of them as there are seeds, such as one pre-training for each.
         out: folder for the results.
         only: names of the tasks to run; empty for all that the settings hold.
 
     Returns:
-        Task name -> result over all folds.
+        Task name -> result over all folds and seeds.
 
     Raises:
-        InputError: for unknown tasks, a checkpoint of another layout, fold or test video, or a
-            leak that the protocol does not declare.
+        InputError: for unknown tasks, another number of checkpoints than of seeds, a checkpoint
+            of another layout, fold or test video, or a leak that the protocol does not declare.
     """
     chosen = _chosen(settings.tasks, only)
     _require_writable(Path(out))
@@ -99,28 +110,40 @@ def evaluate(
         torch.set_num_threads(settings.threads)
     corpus = Corpus(settings.data)
     splits = corpus.folds()
-    encoders = {split.fold: _encoder(checkpoint, split, corpus) for split in splits}
+    given = _one_for_each(checkpoints, settings.seeds)
+    encoders = {
+        (split.fold, path): _encoder(path, split, corpus) for split in splits for path in set(given)
+    }
     guard = LeakageGuard(corpus)
     checked = {
-        split.fold: guard.check(split, card.seen(), _not_recorded(card))
-        for split, (_, card) in zip(splits, encoders.values(), strict=True)
+        split.fold: _checked(guard, split, [encoders[split.fold, path][1] for path in given])
+        for split in splits
     }
     found: dict[str, list[TaskResult]] = {name: [] for name in chosen}
-    with tqdm(total=len(splits) * len(chosen), unit="task") as progress:
+    unit = ""
+    with tqdm(total=len(splits) * len(given) * len(chosen), unit="task") as progress:
         for split in splits:
             data = TaskData.of(corpus, split)
-            encoder, card = encoders[split.fold]
-            untrained = card.fresh_encoder(settings.seed + 1).eval()
-            for name, task in chosen.items():
-                progress.set_description(f"{split.fold}: {name}")
-                runner = RUNNERS[name](data, untrained, task, settings.seed)
-                result = _with_effort(runner.run(encoder), settings.effort, card)
-                leakage = {"leakage": {split.fold: checked[split.fold].as_plain()}}
+            unit = data.unit
+            runs: dict[str, list[TaskResult]] = {name: [] for name in chosen}
+            for seed, path in zip(settings.seeds, given, strict=True):
+                encoder, card = encoders[split.fold, path]
+                untrained = card.fresh_encoder(seed + 1).eval()
+                for name, task in chosen.items():
+                    progress.set_description(f"{split.fold}, seed {seed}: {name}")
+                    result = RUNNERS[name](data, untrained, task, seed).run(encoder)
+                    runs[name].append(_with_effort(result, settings.effort, card))
+                    progress.update()
+            for name in chosen:
+                result = combine_seeds(runs[name], data)
+                leakage = {split.fold: checked[split.fold].as_plain()}
                 found[name].append(
-                    dataclasses.replace(result, protocol={**result.protocol, **leakage})
+                    dataclasses.replace(result, protocol={**result.protocol, "leakage": leakage})
                 )
-                progress.update()
-    results = {name: combine_folds(folds) for name, folds in found.items()}
+    results = {
+        name: with_uncertainty(combine_folds(folds), unit, settings.uncertainty)
+        for name, folds in found.items()
+    }
     Path(out).mkdir(parents=True, exist_ok=True)
     write_results(Path(out) / "results.json", results)
     write_report(results, Path(out) / "report.html")
@@ -134,6 +157,20 @@ def _require_writable(out: Path) -> None:
         raise InputError(f"{out}: expected a folder that can be written, {nearest} is not one")
 
 
+def _one_for_each(
+    checkpoints: str | Path | Sequence[str | Path], seeds: Sequence[int]
+) -> list[Path]:
+    """A checkpoint for each seed."""
+    if isinstance(checkpoints, str | Path):
+        checkpoints = [checkpoints]
+    given = [Path(path) for path in checkpoints]
+    if len(given) not in (1, len(seeds)):
+        raise InputError(
+            f"expected one checkpoint, or one for each of {len(seeds)} seeds; got {len(given)}"
+        )
+    return given * len(seeds) if len(given) == 1 else given
+
+
 def _chosen(tasks: TaskSettings, only: Sequence[str]) -> dict[str, Any]:
     given = {f.name: getattr(tasks, f.name) for f in dataclasses.fields(tasks)}
     given = {name: task for name, task in given.items() if task is not None}
@@ -143,11 +180,8 @@ def _chosen(tasks: TaskSettings, only: Sequence[str]) -> dict[str, Any]:
     return {name: task for name, task in given.items() if not only or name in only}
 
 
-def _encoder(
-    checkpoint: str | Path, split: Split, corpus: Corpus
-) -> tuple[Encoder, CheckpointCard]:
+def _encoder(path: Path, split: Split, corpus: Corpus) -> tuple[Encoder, CheckpointCard]:
     """The encoder for one fold; refused where it has seen a test video."""
-    path = Path(checkpoint)
     if path.is_dir():
         path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
     encoder, card = load_encoder(path)
@@ -167,14 +201,19 @@ def _encoder(
     return encoder, card
 
 
-def _not_recorded(card: CheckpointCard) -> str:
-    """A line for the report on what the guard cannot know of a checkpoint."""
-    if card.subjects and card.sources:
-        return ""
-    return (
+def _checked(guard: LeakageGuard, split: Split, cards: Sequence[CheckpointCard]) -> Findings:
+    """What the guard finds between one fold's test and all that its encoders have seen.
+
+    Raises:
+        InputError: for a leak that the protocol does not declare.
+    """
+    seen = dict.fromkeys(footage for card in cards for footage in card.seen())
+    older = any(not (card.subjects and card.sources) for card in cards)
+    note = (
         "pre-training was compared by the ids of its videos only: the checkpoint is of an older "
         "version, which records neither subjects nor source files"
     )
+    return guard.check(split, list(seen), note if older else "")
 
 
 def _with_effort(result: TaskResult, effort: str, card: CheckpointCard) -> TaskResult:
