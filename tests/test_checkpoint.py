@@ -174,10 +174,10 @@ def first_weight(content):
 
 
 CHANGES = {
-    "version": (changed_card(version=99), "version 2, found 99"),
-    "an earlier version": (changed_card(version=1), "version 2, found 1"),
-    "no version": (without("version"), "version 2, found None"),
-    "card": (lambda content: content.update(mgpose=[1]), "version 2, found None"),
+    "version": (changed_card(version=99), "version 3, found 99"),
+    "an earlier version": (changed_card(version=1), "version 3, found 1"),
+    "no version": (without("version"), "version 3, found None"),
+    "card": (lambda content: content.update(mgpose=[1]), "version 3, found None"),
     "layout": (changed_card(skeleton="kinect_20"), "layout 'kinect_20'"),
     "unknown layout": (changed_card(skeleton="dog_17"), "dog_17"),
     "keypoints": (lambda content: content["mgpose"]["keypoints"].reverse(), "layout"),

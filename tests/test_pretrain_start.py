@@ -217,7 +217,7 @@ def test_a_checkpoint_names_the_videos_of_all_sets(tiny_config, tiny_run, second
     [
         ({"skeleton": "kinect_20"}, "more: expected layout and clips of tiny corpus"),
         ({"clip": {"frames": 8}}, "more: expected layout and clips of tiny corpus"),
-        ({"store": None}, "ids occur twice"),
+        ({"store": None}, "share 4 videos"),
     ],
 )
 def test_sets_that_do_not_go_together(tiny_config, second_store, tmp_path, changes, expected):

@@ -198,6 +198,8 @@ def test_the_untrained_encoder(encoder, tiny_run):
 def changed_checkpoint(tiny_run, tmp_path, **card):
     content = torch.load(tiny_run / FINAL_CHECKPOINT, weights_only=True)
     content["mgpose"].update(card)
+    if "videos" in card:  # nothing is known of other videos but their names
+        content["mgpose"].update(subjects=(), sources=(), sets=())
     path = tmp_path / "changed.pth"
     torch.save(content, path)
     return path

@@ -121,7 +121,8 @@ class Corpus:
                 raise InputError(f"unknown fold {self.settings.fold!r}; known: {', '.join(known)}")
             splits = [split for split in splits if split.fold == self.settings.fold]
         if self.settings.tuning:
-            return [inner_split(s, self.annotations, self.protocol.group) for s in splits]
+            group = self.protocol.tuning_group or self.protocol.group
+            return [inner_split(s, self.annotations, group) for s in splits]
         return splits
 
     @cached_property

@@ -52,7 +52,10 @@ class Protocol:
         classes: labels that are tested; None for all of them.
         keep_apart: further groups that train and test must not share.
         exceptions: group -> reason, for groups that the protocol itself shares; every report
-            prints them.
+            prints them. The leakage guard's kinds (``mgpose.data.leakage.KINDS``) are excused
+            under their names.
+        tuning_group: the group to hold out inside train for tuning; "" for ``group`` itself.
+        same_footage: pairs of videos that are known to show one footage.
     """
 
     name: str
@@ -62,6 +65,8 @@ class Protocol:
     classes: tuple[str, ...] | None = None
     keep_apart: tuple[str, ...] = ("subject",)
     exceptions: Mapping[str, str] = field(default_factory=dict)
+    tuning_group: str = ""
+    same_footage: tuple[tuple[str, str], ...] = ()
 
     def folds(self, annotations: Sequence[Annotation]) -> list[Split]:
         """The folds of the protocol over these annotations.
@@ -179,24 +184,6 @@ def _videos_with(annotations: Sequence[Annotation], classes: tuple[str, ...] | N
 
 _PROTOCOLS = (
     Protocol(
-        name="nw_ucla_cross_view",
-        description="NW-UCLA, train on cameras 1 and 2, test on camera 3",
-        group="camera",
-        make_folds=partial(fixed_folds, folds={"v03": ("v03",)}),
-        keep_apart=("subject", "performance"),
-        exceptions={
-            "subject": "the ten subjects stand before all three cameras",
-            "performance": "the same performances are in train, seen from other cameras",
-        },
-    ),
-    Protocol(
-        name="nw_ucla_cross_subject",
-        description="NW-UCLA, test on subjects 9 and 10, train on the other people",
-        group="subject",
-        make_folds=partial(fixed_folds, folds={"s09_s10": ("s09", "s10")}),
-        keep_apart=("performance",),
-    ),
-    Protocol(
         name="holistic_signs_leave_one_person_out",
         description="three signs, test on one person, train on everything of the others",
         group="subject",
@@ -239,7 +226,12 @@ def protocol_by_name(name: str) -> Protocol:
     Raises:
         InputError: for an unknown name, listing the known ones.
     """
-    known = {protocol.name: protocol for protocol in _PROTOCOLS}
+    # Here and not above: their protocols are made of this module's.
+    from mgpose.data.imigue_protocols import IMIGUE_PROTOCOLS
+    from mgpose.data.nw_ucla_protocols import NW_UCLA_PROTOCOLS
+
+    protocols = (*NW_UCLA_PROTOCOLS, *_PROTOCOLS, *IMIGUE_PROTOCOLS)
+    known = {protocol.name: protocol for protocol in protocols}
     if name not in known:
         raise InputError(f"unknown protocol {name!r}; known: {', '.join(known)}")
     return known[name]

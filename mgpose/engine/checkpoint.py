@@ -1,8 +1,8 @@
 """Checkpoints that hold plain types only, and the encoder read back from one.
 
 A checkpoint is a ``.pth`` file that loads with ``weights_only=True``: MMEngine's training state
-and, under ``mgpose``, what rebuilds the encoder: skeleton, arguments, clip settings, and the ids of
-the videos that pre-training saw.
+and, under ``mgpose``, what rebuilds the encoder: skeleton, arguments, clip settings, and the videos
+that pre-training saw, with their people and sources.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from typing import Any
 import torch
 
 from mgpose.data.clips import ClipSettings
+from mgpose.data.leakage import Footage
 from mgpose.models import Encoder, build_encoder
 from mgpose.structures import InputError, Skeleton, skeleton_by_name
 
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
+_READABLE = (2, 3)  # version 2 has no subjects, sources and sets
+_LISTS = ("keypoints", "videos", "without", "subjects", "sources", "sets")
 _ENCODER_PREFIX = "objective.teacher.encoder."
 
 
@@ -35,6 +38,11 @@ class CheckpointCard:
         data, protocol, fold: what it was pre-trained on.
         videos: ids of the videos that pre-training saw.
         seed: of the run.
+        subjects, sources, sets: for each of ``videos`` its person, the SHA-256 of its source file
+            (both "" where not known) and the name of its set; empty where not recorded.
+
+    Raises:
+        ValueError: when these three are neither empty nor one for each video.
     """
 
     skeleton: str
@@ -50,11 +58,35 @@ class CheckpointCard:
     seed: int
     architecture: str = "pose_graph_transformer"
     without: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("subjects", "sources", "sets"):
+            if len(getattr(self, name)) not in (0, len(self.videos)):
+                raise ValueError(
+                    f"expected {name} of {len(self.videos)} videos, got {len(getattr(self, name))}"
+                )
+
+    def seen(self) -> list[Footage]:
+        """The videos that pre-training saw, for the leakage guard."""
+        unknown = ("",) * len(self.videos)
+        return [
+            Footage(*columns)
+            for columns in zip(
+                self.videos,
+                self.subjects or unknown,
+                self.sources or unknown,
+                self.sets or (self.data,) * len(self.videos),
+                strict=True,
+            )
+        ]
 
     def as_plain(self) -> dict[str, Any]:
         """Lists, numbers and strings only."""
         plain = asdict(self)
-        for name in ("keypoints", "videos", "without"):
+        for name in _LISTS:
             plain[name] = list(plain[name])
         plain["version"] = CHECKPOINT_VERSION
         return plain
@@ -132,14 +164,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def _card(plain: Any, path: str | Path) -> CheckpointCard:
     version = plain.get("version") if isinstance(plain, dict) else None
-    if version != CHECKPOINT_VERSION:
+    if version not in _READABLE:
         raise InputError(
             f"{path}: expected checkpoint version {CHECKPOINT_VERSION}, found {version}"
         )
     fields = {key: value for key, value in plain.items() if key != "version"}
     try:
-        for name in ("keypoints", "videos", "without"):
-            fields[name] = tuple(fields[name])
+        for name in _LISTS:
+            if version == CHECKPOINT_VERSION or name in fields:
+                fields[name] = tuple(fields[name])
         card = CheckpointCard(**fields)
         skeleton = skeleton_by_name(card.skeleton)
     except (KeyError, TypeError, ValueError) as error:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader
 from mgpose.data.augment import Augmentation
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
+from mgpose.data.leakage import Footage, LeakageGuard
 from mgpose.data.sampling import WindowSampler, window_weights
 from mgpose.engine.checkpoint import (
     CheckpointCard,
@@ -28,6 +30,7 @@ from mgpose.engine.healthy_checkpoint import HEALTHY, epoch_of
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
 from mgpose.engine.monitor import ProbeHook
 from mgpose.engine.optimisation import optimisation, schedulers
+from mgpose.engine.pretrain_data import pretrain_data
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
 from mgpose.engine.scalars import ClearNames
@@ -68,6 +71,7 @@ def pretrain(
         torch.set_num_threads(settings.schedule.threads)
     corpus = Corpus(settings.data)
     splits = corpus.folds()
+    guard = LeakageGuard(corpus)
     finished = {}
     for split in splits:
         folder = fold_dir(work_dir, split, corpus)
@@ -77,7 +81,7 @@ def pretrain(
             logger.info("%s: already trained", split.fold)
         else:
             start = last_whole_checkpoint(folder) if resume else None
-            runner = build_runner(settings, corpus, split, folder, start, quiet)
+            runner = build_runner(settings, corpus, split, folder, start, quiet, guard)
             if not resume:
                 # An earlier run's checkpoints must not pass for this one's, should it be killed.
                 _remove(folder, FINAL_CHECKPOINT, "epoch_*.pth", HEALTHY, "last_checkpoint")
@@ -150,6 +154,7 @@ def build_runner(
     folder: Path,
     start: Path | None,
     quiet: bool = False,
+    guard: LeakageGuard | None = None,
 ) -> Runner:
     """The Runner of one fold, ready to train.
 
@@ -160,6 +165,7 @@ def build_runner(
         folder: for checkpoints and logs.
         start: a checkpoint of this run to go on from, or None.
         quiet: log errors only.
+        guard: of the corpus, where several folds share one; None makes one.
 
     Raises:
         InputError: when an epoch has fewer windows than a batch, or the model cannot be built.
@@ -167,21 +173,19 @@ def build_runner(
     # Before anything is built: modules made earlier would escape the seed.
     set_random_seed(settings.seed)
     schedule = settings.schedule
-    # Videos without annotations cannot be in a test part, so that they may join.
-    clips = corpus.unlabelled((*split.train, *corpus.unannotated(split)))
-    if settings.further:
-        clips = _with_further(clips, settings, corpus)
+    try:
+        encoder = settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
+    except ValueError as error:
+        raise InputError(f"{settings.data.name}: {error}") from error
+    earlier = _start_from(settings, corpus, split, folder, encoder)
+    data = pretrain_data(settings, corpus, split, guard or LeakageGuard(corpus), earlier)
+    clips = data.clips
     windows = min(settings.sampling.samples or len(clips), len(clips))
     if windows < schedule.batch_size:
         raise InputError(
             f"{split.fold}: an epoch of {windows} windows is less than a batch of "
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
-    try:
-        encoder = settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
-    except ValueError as error:
-        raise InputError(f"{settings.data.name}: {error}") from error
-    seen = _start_from(settings, corpus, split, folder, encoder)
     model = _model(settings, corpus, clips, encoder)
     loader = _loader(settings, corpus, clips)
     steps = schedule.epochs * len(loader)
@@ -203,7 +207,7 @@ def build_runner(
             "logger": {"type": "LoggerHook", "interval": 10, "log_metric_by_epoch": False},
         },
         custom_hooks=[
-            PlainCheckpointHook(_card(settings, split, clips, seen)),
+            PlainCheckpointHook(_card(settings, split, data.seen)),
             _probe(settings, corpus, split, clips),
             FiniteLossHook(),
         ],
@@ -220,29 +224,6 @@ def build_runner(
         experiment_name=f"{split.fold}_{next(_RUNS)}",
         cfg=Config(dataclasses.asdict(settings)),
     )
-
-
-def _with_further(clips: ClipDataset, settings: PretrainSettings, corpus: Corpus) -> ClipDataset:
-    """The clips with the train parts of the further sets.
-
-    Raises:
-        InputError: for another layout or clip, or a protocol of several folds.
-    """
-    more = []
-    for data in settings.further:
-        ours = settings.data
-        if (data.skeleton, data.clip) != (ours.skeleton, ours.clip):
-            raise InputError(f"{data.name}: expected layout and clips of {ours.name}")
-        other = Corpus(data)
-        splits = other.folds()
-        if len(splits) != 1:
-            raise InputError(f"{data.name}: expected a protocol with one fold, got {len(splits)}")
-        videos = (*splits[0].train, *other.unannotated(splits[0]))
-        more.append(other.unlabelled(videos))
-    try:
-        return clips.with_more(more)
-    except ValueError as error:
-        raise InputError(f"{settings.data.name}: {error}") from error
 
 
 def _model(
@@ -266,7 +247,7 @@ def _model(
 
 def _start_from(
     settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path, encoder: Encoder
-) -> tuple[str, ...]:
+) -> list[Footage]:
     """Give the encoder the weights that ``schedule.start_from`` names, if it names any.
 
     They lie in a file, or in a work folder of the same folds.
@@ -279,7 +260,7 @@ def _start_from(
             lie where this run is to write.
     """
     if not settings.schedule.start_from:
-        return ()
+        return []
     path = Path(settings.schedule.start_from)
     if path.is_dir():
         path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
@@ -299,7 +280,7 @@ def _start_from(
             "start from an encoder of the same fold"
         )
     encoder.load_state_dict(earlier.state_dict())
-    return card.videos
+    return card.seen()
 
 
 def _loader(
@@ -312,9 +293,7 @@ def _loader(
     )
 
 
-def _card(
-    settings: PretrainSettings, split: Split, clips: ClipDataset, seen: tuple[str, ...]
-) -> CheckpointCard:
+def _card(settings: PretrainSettings, split: Split, seen: Sequence[Footage]) -> CheckpointCard:
     data = settings.data
     return CheckpointCard(
         skeleton=data.skeleton,
@@ -326,8 +305,10 @@ def _card(
         data=data.name,
         protocol=split.protocol,
         fold=split.fold,
-        # What an earlier training saw, this encoder has seen.
-        videos=tuple(sorted({*seen, *(span.video for span in clips.spans)})),
+        videos=tuple(f.video for f in seen),
+        subjects=tuple(f.subject for f in seen),
+        sources=tuple(f.source for f in seen),
+        sets=tuple(f.data for f in seen),
         seed=settings.seed,
         architecture=settings.encoder.architecture,
         without=settings.encoder.without,

@@ -60,6 +60,9 @@ def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
     rows, partial = _common([fold.rows for fold in folds])
     if partial:
         notes[f"Not in every fold, so without a mean: {'; '.join(partial)}."] = None
+    leakage = {
+        name: found for fold in folds for name, found in fold.protocol.get("leakage", {}).items()
+    }
     return dataclasses.replace(
         first,
         data=data,
@@ -69,6 +72,7 @@ def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
             "folds": names,
             "per_fold": per_fold,
             "pretraining": pretraining,
+            **({"leakage": leakage} if leakage else {}),
         },
         rows=mean_over(rows, medians=first.headline[:1]),
         notes=(*notes, f"Mean and standard deviation over {len(folds)} folds."),

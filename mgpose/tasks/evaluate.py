@@ -13,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from mgpose.data.folds import Corpus, DataSettings
+from mgpose.data.leakage import Findings, LeakageGuard
 from mgpose.engine.checkpoint import CheckpointCard, check_layout, load_encoder
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir
 from mgpose.evaluation.report import write_report
@@ -101,8 +102,8 @@ def evaluate(
         Task name -> result over all folds and seeds.
 
     Raises:
-        InputError: for unknown tasks, another number of checkpoints than of seeds, or a checkpoint
-            of another layout, fold or test video.
+        InputError: for unknown tasks, another number of checkpoints than of seeds, a checkpoint
+            of another layout, fold or test video, or a leak that the protocol does not declare.
     """
     chosen = _chosen(settings.tasks, only)
     _require_writable(Path(out))
@@ -113,6 +114,11 @@ def evaluate(
     given = _one_for_each(checkpoints, settings.seeds)
     encoders = {
         (split.fold, path): _encoder(path, split, corpus) for split in splits for path in set(given)
+    }
+    guard = LeakageGuard(corpus)
+    checked = {
+        split.fold: _checked(guard, split, [encoders[split.fold, path][1] for path in given])
+        for split in splits
     }
     found: dict[str, list[TaskResult]] = {name: [] for name in chosen}
     unit = ""
@@ -130,7 +136,11 @@ def evaluate(
                     runs[name].append(_with_effort(result, settings.effort, card))
                     progress.update()
             for name in chosen:
-                found[name].append(combine_seeds(runs[name], data))
+                result = combine_seeds(runs[name], data)
+                leakage = {split.fold: checked[split.fold].as_plain()}
+                found[name].append(
+                    dataclasses.replace(result, protocol={**result.protocol, "leakage": leakage})
+                )
     results = {
         name: with_uncertainty(combine_folds(folds), unit, settings.uncertainty)
         for name, folds in found.items()
@@ -190,6 +200,21 @@ def _encoder(path: Path, split: Split, corpus: Corpus) -> tuple[Encoder, Checkpo
             f"as {seen[0]!r}; use the checkpoint of this fold"
         )
     return encoder, card
+
+
+def _checked(guard: LeakageGuard, split: Split, cards: Sequence[CheckpointCard]) -> Findings:
+    """What the guard finds between one fold's test and all that its encoders have seen.
+
+    Raises:
+        InputError: for a leak that the protocol does not declare.
+    """
+    seen = dict.fromkeys(footage for card in cards for footage in card.seen())
+    older = any(not (card.subjects and card.sources) for card in cards)
+    note = (
+        "pre-training was compared by the ids of its videos only: the checkpoint is of an older "
+        "version, which records neither subjects nor source files"
+    )
+    return guard.check(split, list(seen), note if older else "")
 
 
 def _with_effort(result: TaskResult, effort: str, card: CheckpointCard) -> TaskResult:
