@@ -46,6 +46,8 @@ class DataSettings:
         synthetic: True for generated data; every report says so.
         include: an include list (``mgpose.data.quality_include``): only its videos are read; ""
             for all of the store. Where it leaves out test videos, the test is another one.
+        published: key of the set in ``mgpose.evaluation.published``, whose numbers then stand in
+            the tables beside ours where the protocol is theirs; "" for none.
     """
 
     name: str
@@ -57,6 +59,7 @@ class DataSettings:
     tuning: bool = False
     synthetic: bool = False
     include: str = ""
+    published: str = ""
 
 
 class Corpus:
@@ -121,7 +124,8 @@ class Corpus:
                 raise InputError(f"unknown fold {self.settings.fold!r}; known: {', '.join(known)}")
             splits = [split for split in splits if split.fold == self.settings.fold]
         if self.settings.tuning:
-            return [inner_split(s, self.annotations, self.protocol.group) for s in splits]
+            group = self.protocol.tuning_group or self.protocol.group
+            return [inner_split(s, self.annotations, group) for s in splits]
         return splits
 
     @cached_property
@@ -174,11 +178,22 @@ class Corpus:
         return tuple(v for v in videos if self.store.header(v).subject not in tested)
 
     def emotions(self, videos: Iterable[str]) -> dict[str, str]:
-        """Video -> emotion label, for the videos that have one."""
+        """Video -> emotion label, for the videos that have one.
+
+        Raises:
+            InputError: when a video has several, such as the states of SMG's segments.
+        """
         chosen = set(videos)
-        return {
-            a.video: a.label for a in self.annotations if a.tier == "emotion" and a.video in chosen
-        }
+        found: dict[str, str] = {}
+        for a in self.annotations:
+            if a.tier == "emotion" and a.video in chosen:
+                if found.setdefault(a.video, a.label) != a.label:
+                    raise InputError(
+                        f"{self.settings.name}: expected one emotion label a video, {a.video!r} "
+                        f"has {found[a.video]!r} and {a.label!r}; the emotion task reads labels of "
+                        "whole videos"
+                    )
+        return found
 
     def subjects(self) -> dict[str, str]:
         """Video -> subject."""

@@ -53,6 +53,7 @@ class Protocol:
         keep_apart: further groups that train and test must not share.
         exceptions: group -> reason, for groups that the protocol itself shares; every report
             prints them.
+        tuning_group: the group to hold out inside train for tuning; "" for ``group`` itself.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Protocol:
     classes: tuple[str, ...] | None = None
     keep_apart: tuple[str, ...] = ("subject",)
     exceptions: Mapping[str, str] = field(default_factory=dict)
+    tuning_group: str = ""
 
     def folds(self, annotations: Sequence[Annotation]) -> list[Split]:
         """The folds of the protocol over these annotations.
@@ -226,7 +228,11 @@ def protocol_by_name(name: str) -> Protocol:
     Raises:
         InputError: for an unknown name, listing the known ones.
     """
-    known = {protocol.name: protocol for protocol in _PROTOCOLS}
+    # Here and not above: its protocols are made of this module's.
+    from mgpose.data.smg_ma52_protocols import SMG_MA52_PROTOCOLS
+
+    protocols = (*_PROTOCOLS, *SMG_MA52_PROTOCOLS)
+    known = {protocol.name: protocol for protocol in protocols}
     if name not in known:
         raise InputError(f"unknown protocol {name!r}; known: {', '.join(known)}")
     return known[name]

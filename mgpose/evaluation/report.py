@@ -12,7 +12,13 @@ from typing import Any
 
 from mgpose.evaluation.plots import KIND_COLOURS, draw, width_inches
 from mgpose.evaluation.results import TaskResult
-from mgpose.evaluation.table import KIND_TITLES, higher_is_better, metric_title, table_cells
+from mgpose.evaluation.table import (
+    higher_is_better,
+    kind_title,
+    metric_title,
+    published_heading,
+    table_cells,
+)
 
 _TEMPLATE = "report.html"
 
@@ -123,11 +129,12 @@ def _table(result: TaskResult, metrics: Sequence[str]) -> dict[str, Any]:
     return {
         "columns": [metric_title(metric) for metric in metrics],
         "rows": [
-            {"row": row, "kind": KIND_TITLES[row.kind], "cells": cells}
+            {"row": row, "kind": kind_title(row), "cells": cells}
             for row, cells in zip(result.rows, table_cells(result, metrics), strict=True)
         ]
         if metrics
         else [],
+        "published": published_heading(result),
     }
 
 
@@ -142,7 +149,8 @@ def _summary(result: TaskResult) -> dict[str, Any] | None:
     sign = 1 if higher_is_better(metric) else -1
     first = {row.kind: row for row in reversed(known)}
     ours = first.pop("pretrained", None)
-    first.pop("oracle", None)  # a bound, no rival
+    for kind in ("oracle", "published"):  # a bound; other people's numbers, which were not run here
+        first.pop(kind, None)
     other = max(first.values(), key=lambda row: sign * row.metrics[metric], default=None)
     if ours is None or other is None:
         return None

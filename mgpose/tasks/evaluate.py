@@ -15,6 +15,7 @@ from tqdm import tqdm
 from mgpose.data.folds import Corpus, DataSettings
 from mgpose.engine.checkpoint import CheckpointCard, check_layout, load_encoder
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir
+from mgpose.evaluation.published import published_numbers, with_published
 from mgpose.evaluation.report import write_report
 from mgpose.evaluation.results import TaskResult, write_results
 from mgpose.models.encoder import Encoder
@@ -89,12 +90,16 @@ def evaluate(
         Task name -> result over all folds.
 
     Raises:
-        InputError: for unknown tasks, or a checkpoint of another layout, fold or test video.
+        InputError: for unknown tasks or published numbers, or a checkpoint of another layout, fold
+            or test video.
     """
     chosen = _chosen(settings.tasks, only)
     _require_writable(Path(out))
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    published = settings.data.published
+    if published:
+        published_numbers(published)  # an unknown set ends here, not after hours
     corpus = Corpus(settings.data)
     splits = corpus.folds()
     encoders = {split.fold: _encoder(checkpoint, split, corpus) for split in splits}
@@ -109,7 +114,9 @@ def evaluate(
                 runner = RUNNERS[name](data, untrained, task, settings.seed)
                 found[name].append(_with_effort(runner.run(encoder), settings.effort, card))
                 progress.update()
-    results = {name: combine_folds(folds) for name, folds in found.items()}
+    results = {
+        name: with_published(combine_folds(folds), published) for name, folds in found.items()
+    }
     Path(out).mkdir(parents=True, exist_ok=True)
     write_results(Path(out) / "results.json", results)
     write_report(results, Path(out) / "report.html")
