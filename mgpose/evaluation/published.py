@@ -1,8 +1,8 @@
 """Numbers that others published, as rows to stand beside ours; nothing here was run by mgpose.
 
 They lie in ``published.json``: a set's rows with the task, the protocols of ours whose test part is
-theirs (none: kept as data, shown nowhere), the method, its input (``pose``, ``RGB``, ``ensemble``,
-or ``labels`` for predictors that see no input), metrics in percent, source and year. ``mark`` is
+theirs, the method, its input (``pose``, ``RGB``, ``multimodal``, ``ensemble``, or ``labels`` for
+predictors that see no input), metrics in percent, source and year. ``mark`` is
 ``derived`` for a number computed from what was published, ``third-party`` for one not read in its
 authors' own paper, repository or challenge report; without it the number is the authors'.
 """
@@ -19,7 +19,7 @@ from importlib.resources import files
 from mgpose.evaluation.results import ResultRow, TaskResult
 from mgpose.structures import InputError
 
-INPUTS = ("pose", "RGB", "ensemble", "labels")
+INPUTS = ("pose", "RGB", "multimodal", "ensemble", "labels")
 MARKS = ("", "derived", "third-party")
 
 
@@ -29,7 +29,8 @@ class PublishedNumber:
 
     Args:
         task: name of the task, as in a :class:`~mgpose.evaluation.results.TaskResult`.
-        protocols: ours with the same train and test parts.
+        protocols: ours with the same train and test parts; where the test part is another one, the
+            method and the note say so.
         method: as printed.
         input: one of ``INPUTS``.
         metrics: name -> value in [0, 100].
@@ -39,7 +40,7 @@ class PublishedNumber:
         note: what a reader must know besides.
 
     Raises:
-        ValueError: on an unknown input or mark, no metric, or one outside [0, 100].
+        ValueError: on an unknown input or mark, no protocol, no metric, or one outside [0, 100].
     """
 
     task: str
@@ -58,6 +59,10 @@ class PublishedNumber:
             raise ValueError(
                 f"{self.method!r}: expected an input of {INPUTS} and a mark of {MARKS}, got "
                 f"{self.input!r} and {self.mark!r}"
+            )
+        if not self.protocols:
+            raise ValueError(
+                f"{self.method!r}: expected the protocols that it stands beside, got none"
             )
         if not self.metrics or not all(0 <= v <= 100 for v in self.metrics.values()):
             raise ValueError(f"{self.method!r}: expected metrics in percent, got {self.metrics}")

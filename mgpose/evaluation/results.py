@@ -10,8 +10,8 @@ The file (``results.json``)::
                           "published": [rows of others' papers, not run here],
                           "data", "protocol", "seed", "versions", "notes", "figures"}}}
 
-A row is ``{"name", "kind", "metrics", "spread", "runs", "origin"}``; a metric that is not defined is
-null.
+A row is ``{"name", "kind", "metrics", "spread", "runs", "origin"}``; a metric that is not defined
+is null.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class ResultRow:
             raise ValueError(f"a row needs at least one run, got {self.runs}")
         if (self.kind == "published") != bool(self.origin):
             raise ValueError(
-                f"row {self.name!r}: a published row names its origin and no other row has one, got "
+                f"row {self.name!r}: a published row names its origin and no other row does, got "
                 f"kind {self.kind!r} and origin {dict(self.origin)}"
             )
         unknown = sorted(set(self.spread) - set(self.metrics))

@@ -28,7 +28,6 @@ METRIC_TITLES = {
     "calibration_error": "Calibration error",
     "seconds": "Seconds",
     "f1_mean": "F1 mean",
-    "segment_f1": "Segment F1",
 }
 _UNDEFINED = "n/a"
 _LOWER_IS_BETTER = frozenset({"p_value", "calibration_error", "seconds"})

@@ -70,9 +70,6 @@ class RecognitionSemiSupervised:
                 ResultRow(f"{r.name}, {100 * fraction:g}%", r.kind, r.metrics, r.spread, r.runs)
                 for r in means
             ]
-        headline = ["top1", "balanced_accuracy", "macro_f1"]
-        if self.data.num_classes > 5:
-            headline.insert(1, "top5")
         curves = [
             Curve(
                 row.name,
@@ -88,7 +85,7 @@ class RecognitionSemiSupervised:
             data=self.data.describe(),
             protocol=self.data.describe_protocol(asdict(settings)),
             seed=self.seed,
-            headline=tuple(headline),
+            headline=self.data.headline("balanced_accuracy", "macro_f1"),
             rows=tuple(rows),
             notes=(
                 f"Draws of the labelled clips in each fold: {settings.draws}; at least one clip a "
@@ -111,7 +108,10 @@ class RecognitionSemiSupervised:
         ]
         found.append(("PCA + SVM with mirror", "classical", data.pca_svm(chosen, seed)))
         found.append(("majority class", "trivial", trivial.scores(len(labels))))
-        return [ResultRow(n, kind, classification_metrics(s, labels)) for n, kind, s in found]
+        return [
+            ResultRow(n, kind, classification_metrics(s, labels, data.parts))
+            for n, kind, s in found
+        ]
 
 
 def draw_clips(labels: npt.NDArray[np.int64], fraction: float, seed: int) -> npt.NDArray[np.int64]:

@@ -48,7 +48,8 @@ class RecognitionSupervised:
             scores = finetune_scores(
                 start, data.train, data.test, data.num_classes, self.settings.finetune, self.seed
             )
-            rows.append(ResultRow(name, kind, classification_metrics(scores, labels)))
+            metrics = classification_metrics(scores, labels, data.parts)
+            rows.append(ResultRow(name, kind, metrics))
             if kind == "pretrained":
                 counts = confusion_counts(scores.argmax(1), labels, data.num_classes)
                 figures.append(confusion_figure("Confusion, fine-tuned", counts, data.classes))
@@ -58,17 +59,15 @@ class RecognitionSupervised:
             ("PCA + SVM with mirror", "classical", data.pca_svm(seed=self.seed)),
             ("majority class", "trivial", trivial.scores(len(labels))),
         ):
-            rows.append(ResultRow(name, kind, classification_metrics(found, labels)))
-        headline = ["top1", "balanced_accuracy", "macro_f1"]
-        if data.num_classes > 5:
-            headline.insert(1, "top5")
+            metrics = classification_metrics(found, labels, data.parts)
+            rows.append(ResultRow(name, kind, metrics))
         return TaskResult(
             task="recognition_supervised",
             title="Recognition, supervised",
             data={**data.describe(), "per_class_recall": recall},
             protocol=data.describe_protocol(asdict(self.settings)),
             seed=self.seed,
-            headline=tuple(headline),
+            headline=data.headline("balanced_accuracy", "macro_f1"),
             rows=tuple(rows),
             notes=("All training labels; the last step is taken, nothing is chosen on test.",),
             figures=tuple(figures),

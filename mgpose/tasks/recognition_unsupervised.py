@@ -63,7 +63,7 @@ class RecognitionUnsupervised:
             train = embed(contender.encoder, data.train)
             test = embed(contender.encoder, data.test)
             for name, scores in self._probes(train, test).items():
-                metrics = classification_metrics(scores, test.labels)
+                metrics = classification_metrics(scores, test.labels, data.parts)
                 rows.append(ResultRow(f"{contender.name}, {name}", contender.kind, metrics))
                 if contender.kind == "pretrained" and name == "linear probe":
                     figures.append(self._confusion(scores, test.labels))
@@ -73,16 +73,15 @@ class RecognitionUnsupervised:
             if contender.kind == "pretrained" and self.settings.map:
                 figures.append(self._map(test))
         rows += self._baselines()
-        headline = ["top1", "balanced_accuracy", "macro_f1", "hungarian_accuracy", "nmi", "ari"]
-        if data.num_classes > 5:
-            headline.insert(1, "top5")
         return TaskResult(
             task="recognition_unsupervised",
             title="Recognition, unsupervised",
             data=data.describe(),
             protocol=data.describe_protocol(asdict(self.settings)),
             seed=self.seed,
-            headline=tuple(headline),
+            headline=data.headline(
+                "balanced_accuracy", "macro_f1", "hungarian_accuracy", "nmi", "ari"
+            ),
             rows=tuple(rows),
             notes=(
                 "Encoders are frozen and saw no label; probes are trained on the training part.",
@@ -122,7 +121,10 @@ class RecognitionUnsupervised:
             ("PCA, 1-NN", "classical", knn_scores(train, train_labels, test, 1, data.num_classes)),
             ("majority class", "trivial", trivial),
         ]
-        return [ResultRow(n, kind, classification_metrics(s, labels)) for n, kind, s in found]
+        return [
+            ResultRow(n, kind, classification_metrics(s, labels, data.parts))
+            for n, kind, s in found
+        ]
 
     def _confusion(self, scores: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> Figure:
         counts = confusion_counts(scores.argmax(1), labels, self.data.num_classes)
