@@ -19,7 +19,7 @@ class AugmentSettings:
     """Ranges of the augmentations; 0 (or a crop of 1) switches one off.
 
     Args:
-        crop: shortest share of the clip that a time crop keeps, in (0, 1].
+        crop, crop_most: shortest and longest share of the clip that a time crop keeps, in (0, 1].
         stretch: True resamples a crop to all T frames (clips of unknown rate); False keeps it at
             up to ``speed`` times its pace and pads.
         speed: largest relative change of pace, such as .25.
@@ -27,6 +27,9 @@ class AugmentSettings:
         tilt: largest rotation out of the vertical, radians, 3-D only.
         shear: largest shear, also the largest relative change of width against height.
         scale: largest relative change of size.
+        part_shift: largest shift of a whole part in each direction, canonical units.
+        part_turn: largest rotation of a whole part about its own middle, radians; as ``rotation``.
+        part_scale: largest relative change of a whole part's size.
         mirror: probability of a mirror with left and right changed.
         drop_keypoint: probability that a keypoint is masked for the whole clip.
         drop_part: probability that one whole part (never the first, which holds the torso) is.
@@ -34,20 +37,26 @@ class AugmentSettings:
     """
 
     crop: float = 0.4
+    crop_most: float = 1.0
     stretch: bool = True
     speed: float = 0.25
     rotation: float = 0.2
     tilt: float = 0.0
     shear: float = 0.15
     scale: float = 0.1
+    part_shift: float = 0.0
+    part_turn: float = 0.0
+    part_scale: float = 0.0
     mirror: float = 0.5
     drop_keypoint: float = 0.1
     drop_part: float = 0.2
     jitter: float = 0.01
 
     def __post_init__(self) -> None:
-        if not 0 < self.crop <= 1:
-            raise ValueError(f"crop must lie in (0, 1], got {self.crop}")
+        if not 0 < self.crop <= self.crop_most <= 1:
+            raise ValueError(
+                f"expected 0 < crop <= crop_most <= 1, got {self.crop} and {self.crop_most}"
+            )
         for name in ("mirror", "drop_keypoint", "drop_part"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be a probability, got {getattr(self, name)}")
@@ -79,6 +88,7 @@ class Augmentation:
         x, mask = crop_time(x, mask, s, generator)
         x, mask = mirror_clips(x, mask, self.skeleton, s.mirror, generator)
         x = transform_space(x, s, generator)
+        x = transform_parts(x, mask, self.skeleton, s, generator)
         x = jitter(x, s.jitter, generator)
         mask = drop(mask, self.skeleton, s.drop_keypoint, s.drop_part, generator)
         return x * mask.unsqueeze(-1), mask
@@ -96,7 +106,9 @@ def crop_time(
     device = x.device
     any_point = mask.any(-1)
     last_valid = (any_point * torch.arange(frames, device=device)).amax(1).cpu()
-    length = (last_valid + 1).float() * _uniform((batch,), settings.crop, 1.0, generator)
+    length = (last_valid + 1).float() * _uniform(
+        (batch,), settings.crop, settings.crop_most, generator
+    )
     start = (last_valid + 1 - length).clamp(min=0) * torch.rand(batch, generator=generator)
     if settings.stretch:
         out_length = torch.full((batch,), float(frames))
@@ -182,6 +194,40 @@ def _axis_rotation(angle: Tensor, axis: int) -> Tensor:
     matrix[:, a, a] = matrix[:, b, b] = angle.cos()
     matrix[:, a, b], matrix[:, b, a] = angle.sin(), -angle.sin()
     return matrix
+
+
+def transform_parts(
+    x: Tensor, mask: Tensor, skeleton: Skeleton, settings: AugmentSettings, generator: Generator
+) -> Tensor:
+    """Shift, turn and scale every part but the first by itself, the same in all frames.
+
+    People differ in the size of their hands and faces and in how they hold them, cameras in where
+    they see them from; what a part does stays.
+    """
+    s = settings
+    if s.part_shift == s.part_turn == s.part_scale == 0:
+        return x
+    dims, batch, parts = x.shape[-1] - 1, len(x), len(skeleton.parts)
+    part_of = torch.from_numpy(skeleton.part_of).to(x.device)
+    shift = _uniform((batch, parts, dims), -s.part_shift, s.part_shift, generator)
+    angle = _uniform((batch * parts,), -s.part_turn, s.part_turn, generator)
+    scale = _uniform((batch * parts,), 1 - s.part_scale, 1 + s.part_scale, generator)
+    if dims == 2:
+        cos, sin = angle.cos(), angle.sin()
+        turn = torch.stack((cos, sin, -sin, cos), -1).view(-1, 2, 2)
+    else:
+        turn = _axis_rotation(angle, 1)
+    matrix = (turn * scale[:, None, None]).view(batch, parts, dims, dims)
+    matrix[:, 0], shift[:, 0] = torch.eye(dims), 0
+    joint, present = x[..., :dims], mask.unsqueeze(-1).to(x.dtype)
+    belongs = torch.nn.functional.one_hot(part_of, parts).to(x.dtype)
+    middle = torch.einsum("vp,btvd->bpd", belongs, joint * present)
+    middle = middle / torch.einsum("vp,btvd->bp", belongs, present).clamp(min=1)[..., None]
+    centre = middle[:, part_of][:, None]
+    matrix, shift = matrix.to(x)[:, part_of], shift.to(x)[:, part_of][:, None]
+    moved = torch.einsum("btvd,bvde->btve", joint - centre, matrix) + centre + shift
+    moved = torch.where(mask.unsqueeze(-1), moved, joint)
+    return torch.cat((moved, x[..., dims:]), dim=-1)
 
 
 def jitter(x: Tensor, sigma: float, generator: Generator) -> Tensor:

@@ -9,6 +9,7 @@ shorter one with mask.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -111,6 +112,30 @@ class ClipDataset(Dataset[dict[str, Tensor]]):
     def __getitem__(self, i: int) -> dict[str, Tensor]:
         clip = self.clip[i]
         return {"x": self.x[i], "mask": self.mask[i], "extent": self.extents[clip]}
+
+    def with_more(self, others: Sequence[ClipDataset]) -> ClipDataset:
+        """The clips of several sets one after the other, without labels.
+
+        Raises:
+            ValueError: when two sets share a video id: which of the two is meant would be lost.
+        """
+        sets = (self, *others)
+        count = Counter(video for s in sets for video in {span.video for span in s.spans})
+        shared = sorted(video for video, times in count.items() if times > 1)
+        if shared:
+            raise ValueError(
+                f"expected sets of different videos, {len(shared)} ids occur twice, such as "
+                f"{shared[0]!r}"
+            )
+        before = [0]
+        for s in sets:
+            before.append(before[-1] + len(s.spans))
+        return ClipDataset(
+            torch.cat([s.x for s in sets]),
+            torch.cat([s.mask for s in sets]),
+            torch.cat([s.clip + b for s, b in zip(sets, before, strict=False)]),
+            [span for s in sets for span in s.spans],
+        )
 
     def group(self, name: str) -> list[str]:
         """Value of a group (subject, video, session ...) for each of the N clips."""

@@ -52,8 +52,10 @@ class Protocol:
         classes: labels that are tested; None for all of them.
         keep_apart: further groups that train and test must not share.
         exceptions: group -> reason, for groups that the protocol itself shares; every report
-            prints them.
+            prints them. The leakage guard's kinds (``mgpose.data.leakage.KINDS``) are excused
+            under their names.
         tuning_group: the group to hold out inside train for tuning; "" for ``group`` itself.
+        same_footage: pairs of videos that are known to show one footage.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Protocol:
     keep_apart: tuple[str, ...] = ("subject",)
     exceptions: Mapping[str, str] = field(default_factory=dict)
     tuning_group: str = ""
+    same_footage: tuple[tuple[str, str], ...] = ()
 
     def folds(self, annotations: Sequence[Annotation]) -> list[Split]:
         """The folds of the protocol over these annotations.
@@ -189,6 +192,8 @@ _PROTOCOLS = (
         exceptions={
             "subject": "the ten subjects stand before all three cameras",
             "performance": "the same performances are in train, seen from other cameras",
+            "near_duplicate": "in the public files 95 test clips, of the classes 2 and 3, are the "
+            "train clip of camera 2 number for number",
         },
     ),
     Protocol(
@@ -207,6 +212,19 @@ _PROTOCOLS = (
             folds=each_alone(("p01", "p02", "p03", "p04", "p06", "p07", "p08")),
         ),
         classes=("hello", "thanks", "iloveyou"),
+    ),
+    Protocol(
+        name="holistic_signs_joint",
+        description="three signs, test on five people, train on everything of the other five",
+        group="subject",
+        make_folds=partial(fixed_folds, folds={"joint": ("p01", "p02", "p03", "p06", "p07")}),
+        classes=("hello", "thanks", "iloveyou"),
+    ),
+    Protocol(
+        name="ksl13_joint",
+        description="thirteen signs, test on sessions 2 and 4, train on 0, 1 and 3",
+        group="session",
+        make_folds=partial(fixed_folds, folds={"joint": ("session2", "session4")}),
     ),
     leave_one_group_out(
         "ksl13_leave_one_session_out",
@@ -228,10 +246,11 @@ def protocol_by_name(name: str) -> Protocol:
     Raises:
         InputError: for an unknown name, listing the known ones.
     """
-    # Here and not above: its protocols are made of this module's.
+    # Here and not above: their protocols are made of this module's.
+    from mgpose.data.imigue_protocols import IMIGUE_PROTOCOLS
     from mgpose.data.smg_ma52_protocols import SMG_MA52_PROTOCOLS
 
-    protocols = (*_PROTOCOLS, *SMG_MA52_PROTOCOLS)
+    protocols = (*_PROTOCOLS, *IMIGUE_PROTOCOLS, *SMG_MA52_PROTOCOLS)
     known = {protocol.name: protocol for protocol in protocols}
     if name not in known:
         raise InputError(f"unknown protocol {name!r}; known: {', '.join(known)}")

@@ -1,8 +1,8 @@
 """Checkpoints that hold plain types only, and the encoder read back from one.
 
 A checkpoint is a ``.pth`` file that loads with ``weights_only=True``: MMEngine's training state
-and, under ``mgpose``, what rebuilds the encoder: skeleton, arguments, clip settings, and the ids of
-the videos that pre-training saw.
+and, under ``mgpose``, what rebuilds the encoder: skeleton, arguments, clip settings, and the videos
+that pre-training saw, with their people and sources.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from typing import Any
 import torch
 
 from mgpose.data.clips import ClipSettings
+from mgpose.data.leakage import Footage
 from mgpose.models import Encoder, build_encoder
 from mgpose.structures import InputError, Skeleton, skeleton_by_name
 
-CHECKPOINT_VERSION = 1
-_ENCODER_PREFIX = "objective.encoder."
+CHECKPOINT_VERSION = 3
+_READABLE = (2, 3)  # version 2 has no subjects, sources and sets
+_LISTS = ("keypoints", "videos", "without", "subjects", "sources", "sets")
+_ENCODER_PREFIX = "objective.teacher.encoder."
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,17 @@ class CheckpointCard:
 
     Args:
         skeleton, keypoints: name of the layout and its keypoint names in order.
-        size, patch, dropout, architecture: arguments of :func:`mgpose.models.build_encoder`.
+        size, patch, dropout, architecture, without: arguments of
+            :func:`mgpose.models.build_encoder`.
         clip: arguments of :class:`ClipSettings`.
         data, protocol, fold: what it was pre-trained on.
         videos: ids of the videos that pre-training saw.
         seed: of the run.
+        subjects, sources, sets: for each of ``videos`` its person, the SHA-256 of its source file
+            (both "" where not known) and the name of its set; empty where not recorded.
+
+    Raises:
+        ValueError: when these three are neither empty nor one for each video.
     """
 
     skeleton: str
@@ -48,11 +57,37 @@ class CheckpointCard:
     videos: tuple[str, ...]
     seed: int
     architecture: str = "pose_graph_transformer"
+    without: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    sets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("subjects", "sources", "sets"):
+            if len(getattr(self, name)) not in (0, len(self.videos)):
+                raise ValueError(
+                    f"expected {name} of {len(self.videos)} videos, got {len(getattr(self, name))}"
+                )
+
+    def seen(self) -> list[Footage]:
+        """The videos that pre-training saw, for the leakage guard."""
+        unknown = ("",) * len(self.videos)
+        return [
+            Footage(*columns)
+            for columns in zip(
+                self.videos,
+                self.subjects or unknown,
+                self.sources or unknown,
+                self.sets or (self.data,) * len(self.videos),
+                strict=True,
+            )
+        ]
 
     def as_plain(self) -> dict[str, Any]:
         """Lists, numbers and strings only."""
         plain = asdict(self)
-        plain["keypoints"], plain["videos"] = list(self.keypoints), list(self.videos)
+        for name in _LISTS:
+            plain[name] = list(plain[name])
         plain["version"] = CHECKPOINT_VERSION
         return plain
 
@@ -68,6 +103,7 @@ class CheckpointCard:
                 self.patch,
                 self.dropout,
                 self.architecture,
+                self.without,
             )
 
 
@@ -128,13 +164,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def _card(plain: Any, path: str | Path) -> CheckpointCard:
     version = plain.get("version") if isinstance(plain, dict) else None
-    if version != CHECKPOINT_VERSION:
+    if version not in _READABLE:
         raise InputError(
             f"{path}: expected checkpoint version {CHECKPOINT_VERSION}, found {version}"
         )
     fields = {key: value for key, value in plain.items() if key != "version"}
     try:
-        fields["keypoints"], fields["videos"] = tuple(fields["keypoints"]), tuple(fields["videos"])
+        for name in _LISTS:
+            if version == CHECKPOINT_VERSION or name in fields:
+                fields[name] = tuple(fields[name])
         card = CheckpointCard(**fields)
         skeleton = skeleton_by_name(card.skeleton)
     except (KeyError, TypeError, ValueError) as error:

@@ -30,9 +30,8 @@ VIEWS_SEED = 20
 class ProbeHook(Hook):
     """Looks at the frozen encoder every few epochs, writes to TensorBoard, stops a collapse.
 
-    It probes the encoder that is published: the objective's ``published_encoder`` where it has
-    one, else its ``encoder``. Written at the untrained encoder, every ``interval`` epochs, at the
-    last epoch, and every epoch while a collapse is suspected:
+    It probes the objective's ``published_encoder``. Written at the untrained encoder, every
+    ``interval`` epochs, at the last epoch, and every epoch while a collapse is suspected:
 
     - ``probe/knn1_top1``, ``probe/knn1_balanced``, ``probe/knn5_top1``, ``probe/knn5_balanced``:
       votes of the nearest gallery clips, top-1 and balanced accuracy; only where there are labels.
@@ -136,7 +135,7 @@ class ProbeHook(Hook):
 
     def _probe(self, runner: Runner, epoch: int) -> None:
         objective = _objective(runner)
-        encoder = getattr(objective, "published_encoder", objective.encoder)
+        encoder = objective.published_encoder
         query = embed(encoder, self.query)
         embeddings = torch.from_numpy(query.embeddings)
         figures = ProbeFigures(

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import itertools
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,32 +18,25 @@ from torch.utils.data import DataLoader
 from mgpose.data.augment import Augmentation
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
+from mgpose.data.leakage import Footage, LeakageGuard
 from mgpose.data.sampling import WindowSampler, window_weights
 from mgpose.engine.checkpoint import CheckpointCard, load_encoder, read_checkpoint
 from mgpose.engine.collapse_alarm import CollapseAlarm
 from mgpose.engine.healthy_checkpoint import HEALTHY
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
 from mgpose.engine.monitor import ProbeHook
+from mgpose.engine.pretrain_data import FINAL_CHECKPOINT, fold_dir, pretrain_data
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
 from mgpose.engine.scalars import ClearNames
 from mgpose.engine.settings import PretrainSettings
-from mgpose.models import build_encoder
-from mgpose.objectives import MomentumContrast
+from mgpose.models.encoder import Encoder
+from mgpose.objectives import TeacherStudent
 from mgpose.structures import InputError, Split, skeleton_by_name
 
 logger = logging.getLogger(__name__)
-FINAL_CHECKPOINT = "encoder.pth"
 # MMEngine keeps its runs by name and second; two runs of one second must not share a name.
 _RUNS = itertools.count()
-
-
-def fold_dir(work_dir: str | Path, split: Split, corpus: Corpus) -> Path:
-    """Where a fold's run lies: the work folder itself where the protocol has one fold only.
-
-    Whether one fold of several was selected makes no difference: folds never share a folder.
-    """
-    return Path(work_dir) / split.fold if corpus.several_folds else Path(work_dir)
 
 
 def pretrain(
@@ -63,6 +57,7 @@ def pretrain(
         torch.set_num_threads(settings.schedule.threads)
     corpus = Corpus(settings.data)
     splits = corpus.folds()
+    guard = LeakageGuard(corpus)
     finished = {}
     for split in splits:
         folder = fold_dir(work_dir, split, corpus)
@@ -72,7 +67,7 @@ def pretrain(
             logger.info("%s: already trained", split.fold)
         else:
             start = last_whole_checkpoint(folder) if resume else None
-            runner = build_runner(settings, corpus, split, folder, start, quiet)
+            runner = build_runner(settings, corpus, split, folder, start, quiet, guard)
             if not resume:
                 # An earlier run's checkpoints must not pass for this one's, should it be killed.
                 _remove(folder, FINAL_CHECKPOINT, "epoch_*.pth", HEALTHY, "last_checkpoint")
@@ -144,6 +139,7 @@ def build_runner(
     folder: Path,
     start: Path | None,
     quiet: bool = False,
+    guard: LeakageGuard | None = None,
 ) -> Runner:
     """The Runner of one fold, ready to train.
 
@@ -154,15 +150,17 @@ def build_runner(
         folder: for checkpoints and logs.
         start: a checkpoint of this run to go on from, or None.
         quiet: log errors only.
+        guard: of the corpus, where several folds share one; None makes one.
 
     Raises:
-        InputError: when an epoch has fewer windows than a batch, or the model cannot be built.
+        InputError: when an epoch has fewer windows than a batch, the model cannot be built, or
+            what it would see leaks into a test part.
     """
     # Before anything is built: modules made earlier would escape the seed.
     set_random_seed(settings.seed)
     schedule = settings.schedule
-    # Videos without annotations cannot be in a test part, so that they may join.
-    clips = corpus.unlabelled((*split.train, *corpus.unannotated(split)))
+    data = pretrain_data(settings, corpus, split, guard or LeakageGuard(corpus))
+    clips = data.clips
     windows = min(settings.sampling.samples or len(clips), len(clips))
     if windows < schedule.batch_size:
         raise InputError(
@@ -170,7 +168,7 @@ def build_runner(
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
     try:
-        model = _model(settings, corpus, clips)
+        model = _model(settings, corpus, clips, data.start)
     except ValueError as error:
         raise InputError(f"{settings.data.name}: {error}") from error
     loader = _loader(settings, corpus, clips)
@@ -193,7 +191,7 @@ def build_runner(
             "logger": {"type": "LoggerHook", "interval": 10, "log_metric_by_epoch": False},
         },
         custom_hooks=[
-            PlainCheckpointHook(_card(settings, split, clips)),
+            PlainCheckpointHook(_card(settings, split, data.footage)),
             _probe(settings, corpus, split, clips),
             FiniteLossHook(),
         ],
@@ -212,21 +210,24 @@ def build_runner(
     )
 
 
-def _model(settings: PretrainSettings, corpus: Corpus, clips: ClipDataset) -> PretrainModel:
-    size = settings.encoder
-    encoder = build_encoder(
-        corpus.skeleton,
-        size.size,
-        settings.data.clip.frames,
-        size.patch,
-        size.dropout,
-        size.architecture,
-    )
-    objective = dataclasses.asdict(settings.objective)
+def _model(
+    settings: PretrainSettings, corpus: Corpus, clips: ClipDataset, start: Encoder | None
+) -> PretrainModel:
+    encoder = start or settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
     # A longer queue would hold past views of nearly every clip of a small set.
-    objective["queue"] = min(objective["queue"], len(clips) // 4)
-    augmentation = Augmentation(corpus.skeleton, settings.augment)
-    return PretrainModel(MomentumContrast(encoder, **objective), augmentation, settings.seed)
+    queue = min(settings.objective.queue, len(clips) // 4)
+    objective = dataclasses.replace(settings.objective, queue=queue)
+    views, augment, schedule = settings.views, settings.augment, settings.schedule
+    short = dataclasses.replace(augment, crop=views.local_crop, crop_most=views.local_crop_most)
+    windows = min(settings.sampling.samples or len(clips), len(clips))
+    steps = schedule.epochs * (windows // schedule.batch_size)
+    return PretrainModel(
+        TeacherStudent(encoder, objective, steps),
+        Augmentation(corpus.skeleton, augment),
+        settings.seed,
+        Augmentation(corpus.skeleton, short),
+        views.local,
+    )
 
 
 def _loader(
@@ -239,13 +240,26 @@ def _loader(
     )
 
 
-def _optimisation(settings: PretrainSettings, model: torch.nn.Module) -> OptimWrapper:
+def _optimisation(settings: PretrainSettings, model: PretrainModel) -> OptimWrapper:
     """AdamW; matrices decay, biases, norms and embeddings of one axis do not."""
     schedule = settings.schedule
-    learned = [p for p in model.parameters() if p.requires_grad]
+    model_encoder = model.objective.student.encoder
+    layers = model_encoder.layer_groups()
+    depth = {id(p): i for i, layer in enumerate(layers) for p in layer}
+    learned: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
+    for p in model.parameters():
+        if p.requires_grad:
+            # The heads, which are new, learn at the full rate.
+            below = len(layers) - depth.get(id(p), len(layers))
+            key = (p.ndim > 1, schedule.layer_decay**below)
+            learned.setdefault(key, []).append(p)
     groups = [
-        {"params": [p for p in learned if p.ndim > 1], "weight_decay": schedule.weight_decay},
-        {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": params,
+            "weight_decay": schedule.weight_decay if decays else 0.0,
+            "lr": schedule.learning_rate * factor,
+        }
+        for (decays, factor), params in learned.items()
     ]
     optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate)
     return OptimWrapper(optimizer, clip_grad={"max_norm": schedule.clip_grad})
@@ -267,7 +281,7 @@ def _schedulers(settings: PretrainSettings, steps: int) -> list[dict[str, object
     return [linear, cosine]
 
 
-def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> CheckpointCard:
+def _card(settings: PretrainSettings, split: Split, footage: Sequence[Footage]) -> CheckpointCard:
     data = settings.data
     return CheckpointCard(
         skeleton=data.skeleton,
@@ -279,9 +293,13 @@ def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> Check
         data=data.name,
         protocol=split.protocol,
         fold=split.fold,
-        videos=tuple(sorted({span.video for span in clips.spans})),
+        videos=tuple(f.video for f in footage),
+        subjects=tuple(f.subject for f in footage),
+        sources=tuple(f.source for f in footage),
+        sets=tuple(f.data for f in footage),
         seed=settings.seed,
         architecture=settings.encoder.architecture,
+        without=settings.encoder.without,
     )
 
 

@@ -7,27 +7,38 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mgpose.data.augment import Augmentation
-from mgpose.objectives import MomentumContrast
+from mgpose.objectives import TeacherStudent
 
 
 class PretrainModel(BaseModel):
-    """Draws two views of a batch on the batch's device and returns the objective's losses.
+    """Draws the views of a batch on the batch's device and returns the objective's losses.
 
     The views depend only on the seed and the number of the step, which is kept with the weights:
     a resumed run draws what the unbroken one would have drawn.
 
     Args:
         objective: the contrast, which owns the encoder.
-        augmentation: makes a view.
+        augmentation: makes a global view.
+        local: makes a local view.
+        local_views: number of local views.
         seed: of the views.
     """
 
     steps: Tensor
 
-    def __init__(self, objective: MomentumContrast, augmentation: Augmentation, seed: int) -> None:
+    def __init__(
+        self,
+        objective: TeacherStudent,
+        augmentation: Augmentation,
+        seed: int,
+        local: Augmentation | None = None,
+        local_views: int = 0,
+    ) -> None:
         super().__init__()
         self.objective = objective
         self.augmentation = augmentation
+        self.local = local or augmentation
+        self.local_views = local_views
         self.seed = seed
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
@@ -42,8 +53,8 @@ class PretrainModel(BaseModel):
         if mode != "loss":
             raise ValueError(f"pre-training has mode 'loss' only, got {mode!r}")
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + int(self.steps))
-        first = self.augmentation(x, mask, generator)
-        second = self.augmentation(x, mask, generator)
+        views = [self.augmentation(x, mask, generator) for _ in range(2)]
+        local = [self.local(x, mask, generator) for _ in range(self.local_views)]
         self.steps += 1
-        losses: dict[str, Tensor] = self.objective(first, second, extent)
+        losses: dict[str, Tensor] = self.objective(views, extent, generator, local)
         return losses

@@ -13,7 +13,9 @@ from mmengine.config import Config
 
 from mgpose.data.augment import AugmentSettings
 from mgpose.data.folds import DataSettings
-from mgpose.structures import InputError
+from mgpose.models import Encoder, build_encoder
+from mgpose.objectives import ObjectiveSettings
+from mgpose.structures import InputError, Skeleton
 
 T = TypeVar("T")
 
@@ -26,18 +28,43 @@ class EncoderSettings:
     size: str = "small"
     patch: int = 8
     dropout: float = 0.0
+    without: tuple[str, ...] = ()
+
+    def build(self, skeleton: Skeleton, frames: int) -> Encoder:
+        """The encoder, for clips of ``frames`` frames.
+
+        Raises:
+            ValueError: for arguments that do not fit together.
+        """
+        return build_encoder(
+            skeleton,
+            self.size,
+            frames,
+            self.patch,
+            self.dropout,
+            self.architecture,
+            self.without,
+        )
 
 
 @dataclass(frozen=True)
-class ObjectiveSettings:
-    """Arguments of :class:`mgpose.objectives.MomentumContrast`; ``queue`` is an upper limit."""
+class ViewSettings:
+    """What the student sees besides the two global views that ``augment`` describes.
 
-    queue: int = 1024
-    momentum: float = 0.99
-    temperature: float = 0.1
-    part_weight: float = 0.5
-    hidden: int = 512
-    out: int = 128
+    Args:
+        local: number of local views, short crops; 0 for none.
+        local_crop, local_crop_most: shortest and longest share of the clip that they keep.
+    """
+
+    local: int = 2
+    local_crop: float = 0.25
+    local_crop_most: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.local < 0 or not 0 < self.local_crop <= self.local_crop_most <= 1:
+            raise ValueError(
+                f"expected local >= 0 and 0 < local_crop <= local_crop_most <= 1, got {self}"
+            )
 
 
 @dataclass(frozen=True)
@@ -55,7 +82,19 @@ class SamplingSettings:
 
 @dataclass(frozen=True)
 class ScheduleSettings:
-    """Optimisation: AdamW, linear warm-up, cosine decay to zero, the last epoch taken."""
+    """Optimisation: AdamW, linear warm-up, cosine decay to zero, the last epoch taken.
+
+    Args:
+        epochs: passes over the windows.
+        batch_size: windows of a step.
+        learning_rate, weight_decay, clip_grad: of AdamW; the largest norm of a gradient.
+        warmup: share of the steps.
+        layer_decay: factor of the learning rate from one layer of the encoder to the one below.
+        start_from: an encoder of the same kind to go on from, a file or a work folder; "" for
+            none.
+        checkpoint_interval: epochs.
+        threads: torch's CPU threads, 0 for its own choice.
+    """
 
     epochs: int = 20
     batch_size: int = 64
@@ -63,6 +102,8 @@ class ScheduleSettings:
     weight_decay: float = 0.05
     warmup: float = 0.1
     clip_grad: float = 1.0
+    layer_decay: float = 1.0
+    start_from: str = ""
     checkpoint_interval: int = 1
     threads: int = 0
 
@@ -80,6 +121,8 @@ class ScheduleSettings:
             )
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup is a share of the steps in [0, 1), got {self.warmup}")
+        if not 0 < self.layer_decay <= 1:
+            raise ValueError(f"layer_decay must lie in (0, 1], got {self.layer_decay}")
 
 
 @dataclass(frozen=True)
@@ -106,10 +149,17 @@ class MonitorSettings:
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """A whole pre-training experiment."""
+    """A whole pre-training experiment.
+
+    Args:
+        data: the set whose protocol has the folds, and which is monitored.
+        further: sets whose train parts join, of the same layout; their protocols have one fold.
+    """
 
     data: DataSettings
+    further: tuple[DataSettings, ...] = ()
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    views: ViewSettings = field(default_factory=ViewSettings)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     sampling: SamplingSettings = field(default_factory=SamplingSettings)

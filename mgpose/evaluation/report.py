@@ -96,6 +96,7 @@ def _section(name: str, result: TaskResult) -> dict[str, Any]:
             for key, value in (protocol.get("settings") or {}).items()
         },
         "exceptions": protocol.get("exceptions") or {},
+        "leakage": {fold: found["text"] for fold, found in (protocol.get("leakage") or {}).items()},
         "table": table,
         "rest": _table(result, _other_metrics(result)),
         "spreads": any(detail.startswith("±") for detail in details),

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from mgpose.models.attention import MASKED, Block, key_bias, rotary_angles
+from mgpose.models.encoder import check_clips, mean_over_steps, part_membership, pool_parts
 from mgpose.models.graph_encoding import hop_bias, random_walk_encoding
-from mgpose.models.pose_features import feature_channels, pose_features
+from mgpose.models.pose_features import CHANNEL_GROUPS, feature_channels, pose_features
 from mgpose.structures import Skeleton
+
+# What ``without`` can switch off; the README's ablation says what each is worth.
+INGREDIENTS = (
+    *CHANNEL_GROUPS,
+    "missing_mask",
+    "hop_bias",
+    "walk_encoding",
+    "keypoint_attention",
+    "attention_pooling",
+)
 
 
 class PoseGraphTransformer(nn.Module):
@@ -19,7 +32,9 @@ class PoseGraphTransformer(nn.Module):
     3. Keypoint tokens are pooled to part tokens by attention, which cuts their number V / P times.
     4. ``depth`` blocks attend over all part tokens of the clip, with rotary positions in time.
 
-    Missing keypoints are masked everywhere: their values cannot change the result.
+    Missing keypoints are masked everywhere: their values cannot change the result. The token of a
+    part that is missing in a step is a learned one that is told from the rest what might be there
+    (masked prediction trains that); it is neither looked at nor counted in embeddings.
 
     Args:
         skeleton: layout of the keypoints; needs parts and edges.
@@ -33,9 +48,11 @@ class PoseGraphTransformer(nn.Module):
         mlp_ratio: hidden width of the perceptrons over D.
         dropout: probability on residual branches.
         walk_steps: length of the random-walk encoding.
+        without: ingredients switched off, for ablations: names of ``INGREDIENTS``.
 
     Raises:
-        ValueError: when ``patch`` does not divide ``frames`` or the skeleton has no parts.
+        ValueError: when ``patch`` does not divide ``frames``, the skeleton has no parts, or
+            ``without`` names what there is not.
     """
 
     parents: Tensor
@@ -56,36 +73,44 @@ class PoseGraphTransformer(nn.Module):
         mlp_ratio: float = 2.0,
         dropout: float = 0.0,
         walk_steps: int = 8,
+        without: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if frames % patch:
             raise ValueError(f"patch must divide frames, got {patch} and {frames}")
         if not skeleton.parts or not skeleton.edges:
             raise ValueError(f"skeleton {skeleton.name!r} needs parts and edges to be modelled")
+        unknown = sorted(set(without) - set(INGREDIENTS))
+        if unknown:
+            raise ValueError(f"without: unknown {unknown}; known: {', '.join(INGREDIENTS)}")
+        self.without = tuple(without)
         self.skeleton = skeleton
         self.frames, self.patch, self.width = frames, patch, width
         parts = len(skeleton.parts)
         self.embedding_dim = parts * width
 
         self.register_buffer("parents", torch.from_numpy(skeleton.parents), persistent=False)
-        membership = torch.zeros(parts, len(skeleton))
-        membership[torch.from_numpy(skeleton.part_of), torch.arange(len(skeleton))] = 1
-        self.register_buffer("membership", membership, persistent=False)
+        self.register_buffer("membership", part_membership(skeleton), persistent=False)
         walk = random_walk_encoding(skeleton, walk_steps)
-        self.register_buffer("walk", walk, persistent=False)
-        self.register_buffer("hop_bias", hop_bias(skeleton, heads), persistent=False)
+        bias = hop_bias(skeleton, heads)
+        self.register_buffer("walk", walk * ("walk_encoding" not in self.without), persistent=False)
+        self.register_buffer("hop_bias", bias * ("hop_bias" not in self.without), persistent=False)
         angles = rotary_angles(torch.arange(frames // patch).float(), width // heads)
-        self.register_buffer("angles", angles.repeat(parts, 1), persistent=False)
+        self.register_buffer("angles", angles, persistent=False)
 
         narrow = width // 2
         self.embed = nn.Linear(patch * feature_channels(skeleton.dims), narrow)
         self.keypoint_embedding = nn.Parameter(torch.randn(len(skeleton), narrow) * 0.02)
         self.part_embedding = nn.Parameter(torch.randn(parts, width) * 0.02)
+        self.missing_part = nn.Parameter(torch.randn(width) * 0.02)
         self.walk_embedding = nn.Linear(walk_steps, narrow, bias=False)
+        if "keypoint_attention" in self.without:
+            spatial_depth = 0
         self.spatial = nn.ModuleList(
             Block(narrow, heads, mlp_ratio, dropout) for _ in range(spatial_depth)
         )
-        self.pool = PartPool(narrow, width, heads, parts)
+        pool = MeanPool if "attention_pooling" in self.without else PartPool
+        self.pool = pool(narrow, width, heads, parts)
         self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
@@ -103,32 +128,34 @@ class PoseGraphTransformer(nn.Module):
 
     def part_embeddings(self, x: Tensor, mask: Tensor) -> Tensor:
         """(B, P, D) mean over time of each part's tokens."""
-        tokens, valid = self.tokens(x, mask)
-        weight = valid.unsqueeze(-1).to(tokens.dtype)
-        return (tokens * weight).sum(2) / weight.sum(2).clamp(min=1)
+        return mean_over_steps(*self.tokens(x, mask))
 
     def tokens(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Part tokens (B, P, T / patch, D) and which of them are valid (B, P, T / patch)."""
         keypoints, present = self.keypoint_tokens(x, mask)
         parts, valid = self.pool(keypoints, present, self.membership)
+        parts = torch.where(valid.unsqueeze(-1), parts, self.missing_part)
         parts = (parts + self.part_embedding).transpose(1, 2)
         valid = valid.transpose(1, 2)
         batch, count, steps, width = parts.shape
         flat = parts.reshape(batch, count * steps, width)
         bias = key_bias(valid.reshape(batch, count * steps))
+        angles = self.angles.repeat(count, 1)
         for block in self.blocks:
-            flat = block(flat, bias, self.angles)
+            flat = block(flat, bias, angles)
         return self.norm(flat).view(batch, count, steps, width), valid
 
     def keypoint_tokens(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Keypoint tokens (B, T / patch, V, D / 2) and which hold any present frame."""
-        self._check(x, mask)
+        check_clips(x, mask, self.skeleton, self.frames)
         batch, frames, points, _ = x.shape
         steps = frames // self.patch
-        features = pose_features(x, mask, self.parents, self.membership)
+        features = pose_features(x, mask, self.parents, self.membership, self.without)
         patches = features.view(batch, steps, self.patch, points, -1).transpose(2, 3).flatten(3)
         place = self.keypoint_embedding + self.walk_embedding(self.walk)
         tokens = self.embed(patches) + place
+        if "missing_mask" in self.without:
+            mask = torch.ones_like(mask)
         present = mask.view(batch, steps, self.patch, points).any(2)
         bias = key_bias(present.flatten(0, 1)) + self.hop_bias
         flat = tokens.flatten(0, 1)
@@ -136,13 +163,31 @@ class PoseGraphTransformer(nn.Module):
             flat = block(flat, bias)
         return flat.view(batch, steps, points, -1), present
 
-    def _check(self, x: Tensor, mask: Tensor) -> None:
-        shape = (self.frames, len(self.skeleton), self.skeleton.dims + 1)
-        if tuple(x.shape[1:]) != shape or mask.shape != x.shape[:3]:
-            raise ValueError(
-                f"x must have shape (B, {', '.join(map(str, shape))}) and mask its first three "
-                f"axes, got {tuple(x.shape)} and {tuple(mask.shape)}"
-            )
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """All parameters, in groups from input to output, for learning rates by layer."""
+        own = (self.keypoint_embedding, self.part_embedding, self.missing_part)
+        first = [*own, *self.embed.parameters(), *self.walk_embedding.parameters()]
+        spatial = [list(block.parameters()) for block in self.spatial]
+        blocks = [list(block.parameters()) for block in self.blocks]
+        return [first, *spatial, list(self.pool.parameters()), *blocks, [*self.norm.parameters()]]
+
+
+class MeanPool(nn.Module):
+    """In place of :class:`PartPool` for the ablation: the mean of a part's present keypoints.
+
+    Args:
+        narrow, width, heads, parts: as of :class:`PartPool`.
+    """
+
+    def __init__(self, narrow: int, width: int, heads: int, parts: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(narrow)
+        self.value = nn.Linear(narrow, width)
+
+    def forward(self, x: Tensor, present: Tensor, membership: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`PartPool.forward`."""
+        pooled, valid = pool_parts(self.value(self.norm(x)), present, membership)
+        return pooled.transpose(1, 2), valid.transpose(1, 2)
 
 
 class PartPool(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,10 @@ SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"width": 80, "heads": 4, "spatial_depth": 1, "depth": 3},
     # About 0.9 M parameters.
     "small": {"width": 128, "heads": 4, "spatial_depth": 1, "depth": 6},
+    # About 3.4 M parameters.
+    "base": {"width": 224, "heads": 8, "spatial_depth": 2, "depth": 8},
+    # About 20 M parameters: for a GPU.
+    "large": {"width": 512, "heads": 8, "spatial_depth": 3, "depth": 9},
 }
 
 
@@ -58,6 +62,7 @@ def build_encoder(
     patch: int,
     dropout: float = 0.0,
     architecture: str = "pose_graph_transformer",
+    without: Sequence[str] = (),
 ) -> Encoder:
     """An encoder of a named size.
 
@@ -68,6 +73,8 @@ def build_encoder(
         patch: frames of a token.
         dropout: probability on residual branches.
         architecture: a key of ``ARCHITECTURES``.
+        without: ingredients of the pose graph transformer that are switched off, see
+            :data:`mgpose.models.pose_graph_transformer.INGREDIENTS`.
 
     Raises:
         ValueError: for an unknown architecture or size, listing the known ones.
@@ -78,7 +85,10 @@ def build_encoder(
     chosen = ARCHITECTURES[architecture]
     if size not in chosen.sizes:
         raise ValueError(f"unknown size {size!r}; known: {', '.join(chosen.sizes)}")
-    encoder: Encoder = chosen.build(
-        skeleton, frames=frames, patch=patch, dropout=dropout, **chosen.sizes[size]
-    )
+    more = dict(chosen.sizes[size])
+    if without:
+        if architecture != "pose_graph_transformer":
+            raise ValueError(f"only the pose graph transformer has switches, not {architecture!r}")
+        more["without"] = tuple(without)
+    encoder: Encoder = chosen.build(skeleton, frames=frames, patch=patch, dropout=dropout, **more)
     return encoder

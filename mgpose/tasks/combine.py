@@ -47,6 +47,9 @@ def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
         for name, fold in zip(names, folds, strict=True)
         if "pretraining" in fold.protocol
     }
+    leakage = {
+        name: found for fold in folds for name, found in fold.protocol.get("leakage", {}).items()
+    }
     return dataclasses.replace(
         first,
         data=data,
@@ -55,6 +58,7 @@ def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
             "folds": names,
             "per_fold": per_fold,
             "pretraining": pretraining,
+            **({"leakage": leakage} if leakage else {}),
         },
         rows=mean_over([fold.rows for fold in folds], medians=first.headline[:1]),
         notes=(*first.notes, f"Mean and standard deviation over {len(folds)} folds."),

@@ -44,7 +44,7 @@ from mgpose.evaluation.temporal_baselines import (
     mean_poses,
     usual_pose,
 )
-from mgpose.models import Encoder, build_encoder
+from mgpose.models import Encoder
 from mgpose.structures import InputError
 from mgpose.tasks.combine import combine_folds
 from mgpose.tasks.emotion import Emotion, EmotionSettings, accuracy
@@ -302,9 +302,7 @@ def _fresh_encoder(settings: DifficultySettings, data: TaskData) -> Encoder:
     try:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed + 1)
-            encoder = build_encoder(
-                data.skeleton, given.size, frames, given.patch, given.dropout, given.architecture
-            )
+            encoder = given.build(data.skeleton, frames)
     except ValueError as error:
         raise InputError(f"config.encoder: {error}") from error
     return encoder.eval()

@@ -13,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from mgpose.data.folds import Corpus, DataSettings
+from mgpose.data.leakage import LeakageGuard
 from mgpose.engine.checkpoint import CheckpointCard, check_layout, load_encoder
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir
 from mgpose.evaluation.published import published_numbers, with_published
@@ -90,8 +91,8 @@ def evaluate(
         Task name -> result over all folds.
 
     Raises:
-        InputError: for unknown tasks or published numbers, or a checkpoint of another layout, fold
-            or test video.
+        InputError: for unknown tasks or published numbers, a checkpoint of another layout, fold or
+            test video, or a leak that the protocol does not declare.
     """
     chosen = _chosen(settings.tasks, only)
     _require_writable(Path(out))
@@ -103,6 +104,11 @@ def evaluate(
     corpus = Corpus(settings.data)
     splits = corpus.folds()
     encoders = {split.fold: _encoder(checkpoint, split, corpus) for split in splits}
+    guard = LeakageGuard(corpus)
+    checked = {
+        split.fold: guard.check(split, card.seen(), _not_recorded(card))
+        for split, (_, card) in zip(splits, encoders.values(), strict=True)
+    }
     found: dict[str, list[TaskResult]] = {name: [] for name in chosen}
     with tqdm(total=len(splits) * len(chosen), unit="task") as progress:
         for split in splits:
@@ -112,7 +118,11 @@ def evaluate(
             for name, task in chosen.items():
                 progress.set_description(f"{split.fold}: {name}")
                 runner = RUNNERS[name](data, untrained, task, settings.seed)
-                found[name].append(_with_effort(runner.run(encoder), settings.effort, card))
+                result = _with_effort(runner.run(encoder), settings.effort, card)
+                leakage = {"leakage": {split.fold: checked[split.fold].as_plain()}}
+                found[name].append(
+                    dataclasses.replace(result, protocol={**result.protocol, **leakage})
+                )
                 progress.update()
     results = {
         name: with_published(combine_folds(folds), published) for name, folds in found.items()
@@ -161,6 +171,16 @@ def _encoder(
             f"as {seen[0]!r}; use the checkpoint of this fold"
         )
     return encoder, card
+
+
+def _not_recorded(card: CheckpointCard) -> str:
+    """A line for the report on what the guard cannot know of a checkpoint."""
+    if card.subjects and card.sources:
+        return ""
+    return (
+        "pre-training was compared by the ids of its videos only: the checkpoint is of an older "
+        "version, which records neither subjects nor source files"
+    )
 
 
 def _with_effort(result: TaskResult, effort: str, card: CheckpointCard) -> TaskResult:
