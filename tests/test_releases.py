@@ -10,23 +10,24 @@ import numpy as np
 import pytest
 
 from mgpose.data.folds import Corpus
+from mgpose.data.imigue_protocols import TEST_SUBJECTS, TRAIN_SUBJECTS, VALIDATION_VIDEOS
+from mgpose.engine.options import parse_options
 from mgpose.engine.settings import load_config, read_settings
 from mgpose.evaluation.published import published_numbers
 from mgpose.evaluation.results import read_results
+from mgpose.evaluation.table import format_table
 from mgpose.io import PoseStore, read_annotations
 from mgpose.io.importers.ma52 import MICRO_ACTIONS
 from mgpose.io.pose_file import Provenance, write_pose_file
 from mgpose.structures import InputError
-from mgpose.tasks.evaluate import EvaluateSettings
+from mgpose.tasks.evaluate import EvaluateSettings, evaluate
 
 sys.path.append(str(Path(__file__).parent))
 from release_files import (
     FPS,
-    IMIGUE_TEST_SUBJECTS,
-    IMIGUE_TRAIN_SUBJECTS,
-    IMIGUE_VIDEOS,
     MA52_ACTIONS,
     SMG_SUBJECTS,
+    imigue_videos,
     ma52_clips,
     write_imigue_labels,
     write_ma52,
@@ -69,8 +70,14 @@ def pretrained(repo, tool, tmp_path_factory):
 
     def train(name, store):
         folder = tmp_path_factory.mktemp(name) / "run"
-        options = ("encoder.size=tiny", "schedule.epochs=1", "schedule.batch_size=16",
-                   "schedule.threads=1", "sampling.samples=32", "monitor.stop_on_collapse=False")  # fmt: skip
+        options = (
+            "encoder.size=tiny",
+            "schedule.epochs=1",
+            "schedule.batch_size=16",
+            "schedule.threads=1",
+            "sampling.samples=32",
+            "monitor.stop_on_collapse=False",
+        )
         config = repo / f"configs/pretrain/{name}.py"
         tool("train", config, "--work-dir", folder, "--cfg-options", *data_of(store), *options)
         return folder
@@ -83,24 +90,47 @@ def data_of(store):
     return (f"data.store={store}", "data.clip.frames=16", "data.synthetic=True")
 
 
-def evaluated(repo, tool, capsys, task, release, store, checkpoint, *options):
-    """The result of one config, as its file has it, and the text that the tool printed."""
+def shrunk(task):
+    """Options that make one task's run short."""
     runner = task.removesuffix("_cvpr2021")
-    small = (f"tasks.{runner}.{option}" for option in SMALL[runner])
-    out = checkpoint.parent / f"{task}_{store.name}"
+    return tuple(f"tasks.{runner}.{option}" for option in SMALL[runner])
+
+
+def by_tool(repo, tool, capsys, task, release, store, run):
+    """The result of one config by ``tools/evaluate.py``, and the text that the tool printed."""
+    out = run.parent / f"{task}_{store.name}"
     capsys.readouterr()
     config = repo / f"configs/tasks/{task}_{release}.py"
-    tool("evaluate", config, checkpoint, "--out", out, "--cfg-options", *data_of(store), *small,
-         "threads=1", *options)  # fmt: skip
+    options = (*data_of(store), *shrunk(task), "threads=1")
+    tool("evaluate", config, run, "--out", out, "--cfg-options", *options)
     (result,) = read_results(out / "results.json").values()
-    page = (out / "report.html").read_text(encoding="utf-8")
-    assert "synthetic" in page.lower()
-    check_published(result, out, release, page)
+    check_published(result, out, release)
     return result, capsys.readouterr().out
 
 
-def check_published(result, out, release, page):
+def at_once(repo, tasks, release, store, run, *options):
+    """Task -> result of several configs, read into one run: the store is opened once."""
+    loaded = {}
+    for task in tasks:
+        given = parse_options((*data_of(store), *shrunk(task), "threads=1", *options))
+        loaded[task] = load_config(repo / f"configs/tasks/{task}_{release}.py", given)
+    (first, *others) = loaded.values()
+    assert all(other["data"] == first["data"] for other in others)
+    sections = {
+        name: value for config in loaded.values() for name, value in config["tasks"].items()
+    }
+    out = run.parent / f"all_{store.name}_{len(options)}"
+    settings = read_settings(EvaluateSettings, {**first, "tasks": sections})
+    results = evaluate(settings, run, out)
+    for result in results.values():
+        check_published(result, out, release)
+    return results
+
+
+def check_published(result, out, release):
     """Ours and theirs stand in one table, and theirs take no part in anything that was measured."""
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "synthetic" in page.lower()
     assert "pretrained" in {row.kind for row in result.rows}
     rows = [row for row in result.rows if row.kind == "published"]
     expected = [
@@ -123,9 +153,9 @@ def check_published(result, out, release, page):
     assert not [row.name for row in rows if row.name in json.dumps(rest)]
 
 
-def table_rows(text):
-    """The printed table, line by line, below its heading."""
-    lines = text.splitlines()
+def table_rows(printed):
+    """The table of a result, or of what a tool printed, line by line below its heading."""
+    lines = (printed if isinstance(printed, str) else format_table(printed)).splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("method"))
     return lines[start + 2 :]
 
@@ -157,7 +187,7 @@ def test_smg_is_split_by_the_official_people(repo, smg):
 
 @pytest.mark.parametrize("task", [*RECOGNITION, "retrieval"])
 def test_smg_table(repo, tool, capsys, smg, smg_run, task):
-    result, text = evaluated(repo, tool, capsys, task, "smg", smg, smg_run)
+    result, text = by_tool(repo, tool, capsys, task, "smg", smg, smg_run)
     assert result.data["name"] == "SMG"
     assert result.data["test_clips"] == 7 * sum(s >= 36 for s in SMG_SUBJECTS)
     if task == "recognition_supervised":
@@ -182,11 +212,6 @@ def ma52(tool, tmp_path_factory):
     return folder / "ma52"
 
 
-@pytest.fixture(scope="module")
-def ma52_run(pretrained, ma52):
-    return pretrained("contrastive_small_ma52", ma52)
-
-
 def test_ma52_place_holders_of_the_test_list_are_no_labels(repo, ma52):
     assert len(PoseStore(ma52)) == sum(map(len, ma52_clips().values()))
     annotated = {a.video for a in read_annotations(ma52 / "annotations.csv")}
@@ -199,32 +224,35 @@ def test_ma52_place_holders_of_the_test_list_are_no_labels(repo, ma52):
     assert "subject" in split.exceptions
 
 
-@pytest.mark.parametrize("task", [*RECOGNITION, "retrieval"])
-def test_ma52_table(repo, tool, capsys, ma52, ma52_run, task):
-    result, _ = evaluated(repo, tool, capsys, task, "ma52", ma52, ma52_run)
-    assert result.data["test_clips"] == len(ma52_clips()["val"])
-    if task in RECOGNITION:
-        assert "f1_mean" in result.headline
-        clusterings = [row for row in result.rows if "k-means" in row.name]
-        rows = [r for r in result.rows if r.kind != "published" and r not in clusterings]
-        assert all(0 <= row.metrics["f1_mean"] <= 1 for row in rows)
+def test_ma52_table(repo, ma52, pretrained):
+    run = pretrained("contrastive_small_ma52", ma52)
+    results = at_once(repo, (*RECOGNITION, "retrieval"), "ma52", ma52, run)
+    for task, result in results.items():
+        assert result.data["test_clips"] == len(ma52_clips()["val"])
+        if task in RECOGNITION:
+            assert "f1_mean" in result.headline
+            ours = [row for row in result.rows if row.kind != "published"]
+            found = [row.metrics["f1_mean"] for row in ours if "k-means" not in row.name]
+            assert found
+            assert all(0 <= value <= 1 for value in found)
 
 
-def test_ma52_with_its_test_labels(repo, tool, capsys, pretrained, tmp_path):
+def test_ma52_with_its_test_labels(repo, tool, pretrained, tmp_path):
     release = write_ma52(tmp_path / "release", test_labels=True)
     store = tmp_path / "ma52"
     tool("import_pose", release / "poses.pkl", "--format", "ma52", "--out", store,
          "--labels", release, "--fps", FPS)  # fmt: skip
     run = pretrained("contrastive_small_ma52", store)
-    result, text = evaluated(repo, tool, capsys, "recognition_supervised", "ma52", store, run,
-                             "data.protocol=ma52_test")  # fmt: skip
+    (result,) = at_once(repo, ("recognition_supervised",), "ma52", store, run,
+                        "data.protocol=ma52_test").values()  # fmt: skip
     (split,) = corpus_of(repo, "retrieval_ma52", store, "ma52_test").folds()
     assert {v.split("_")[1][:4] for v in split.test} == {"test"}
     assert len(split.val) == len(ma52_clips()["val"])
     assert result.data["test_clips"] == 7
     (theirs,) = (row for row in result.rows if row.kind == "published")
     assert theirs.metrics["f1_mean"] == pytest.approx(0.6559)
-    assert any(line.startswith("MANet (RGB)") and "65.6" in line for line in table_rows(text))
+    lines = table_rows(result)
+    assert any(line.startswith("MANet (RGB)") and "65.6" in line for line in lines)
 
 
 def test_ma52_lists_label_a_store_extracted_from_its_videos(repo, tool, ma52, tmp_path):
@@ -269,56 +297,67 @@ def imigue_run(pretrained, imigue):
 
 def test_the_miga_release_gives_the_same_store(tool, imigue, tmp_path):
     pytest.importorskip("openpyxl")
+    chosen = (8, 12, 26, 49)
     labels = write_imigue_labels(tmp_path / "labels.csv")
-    source, store = write_miga(tmp_path / "release"), tmp_path / "imigue"
+    source, store = write_miga(tmp_path / "release", chosen), tmp_path / "miga"
     tool("import_pose", source, "--format", "miga", "--out", store, "--labels", labels,
          "--fps", FPS)  # fmt: skip
     ours, theirs = PoseStore(store), PoseStore(imigue)
-    assert list(ours) == list(theirs) == sorted(f"{video:04d}" for video, _, _ in IMIGUE_VIDEOS)
+    assert list(ours) == [f"{video:04d}" for video in chosen]
     for video in ours:
         np.testing.assert_array_equal(ours[video].keypoints, theirs[video].keypoints)
+        np.testing.assert_array_equal(ours[video].scores, theirs[video].scores)
         np.testing.assert_array_equal(ours[video].time, theirs[video].time)
         assert ours[video].subject == theirs[video].subject
     first, second = (read_annotations(s / "annotations.csv") for s in (store, imigue))
-    assert sorted(first, key=str) == sorted(second, key=str)
+    assert first == [a for a in second if a.video in ours]
 
 
 def test_imigue_is_split_by_the_official_people(repo, imigue):
+    """Each part by the made-up pairs; no annotation of the store is lost on the way."""
+    assert len(PoseStore(imigue)) == len(imigue_videos()) == 206
     corpus = corpus_of(repo, "retrieval_imigue", imigue)
     (split,) = corpus.folds()
-    subject = corpus.subjects()
-    assert {int(subject[v]) for v in split.test} == IMIGUE_TEST_SUBJECTS
-    assert {int(subject[v]) for v in split.train} <= IMIGUE_TRAIN_SUBJECTS
-    # Videos 1, 7 and 9 are the official validation: no baseline of ours trains on them by default.
-    assert not {"0001", "0007", "0009"} & set(split.train)
+    people = {f"{video:04d}": subject for video, subject, _ in imigue_videos()}
+    assert {people[v] for v in split.test} == set(TEST_SUBJECTS)
+    assert {people[v] for v in split.train} <= set(TRAIN_SUBJECTS)
+    assert {int(v) for v in split.val} == set(VALIDATION_VIDEOS)
+    assert {*split.train, *split.val, *split.test} == set(people)
 
 
-@pytest.mark.parametrize("task", [*RECOGNITION, "retrieval", "emotion"])
-def test_imigue_table(repo, tool, capsys, imigue, imigue_run, task):
-    result, text = evaluated(repo, tool, capsys, task, "imigue", imigue, imigue_run)
-    videos = sum(subject in IMIGUE_TEST_SUBJECTS for _, subject, _ in IMIGUE_VIDEOS)
-    assert result.data["test_clips"] == (videos if task == "emotion" else 7 * videos)
-    if task == "recognition_supervised":
-        lines = table_rows(text)
-        assert any(line.startswith("MS-G3D (pose)") and "54.9" in line for line in lines)
-        assert any("70.2" in line for line in lines)  # 70.19, the best of pose alone
+def test_imigue_with_its_validation_videos(repo, imigue):
+    protocol = "imigue_cross_subject_with_validation"
+    (split,) = corpus_of(repo, "retrieval_imigue", imigue, protocol).folds()
+    assert {int(video) for video in split.train} >= set(VALIDATION_VIDEOS)
+    theirs = {n.method for n in published_numbers("imigue") if protocol in n.protocols}
+    assert {"MS-G3D", "TSM", "P&C"} <= theirs
 
 
-def test_imigue_with_its_validation_videos(repo, tool, capsys, imigue, imigue_run):
-    protocol = "data.protocol=imigue_cross_subject_with_validation"
-    result, _ = evaluated(
-        repo, tool, capsys, "recognition_supervised", "imigue", imigue, imigue_run, protocol
-    )
-    assert result.data["train_clips"] > 0
-    assert [row for row in result.rows if row.kind == "published"]
+def test_imigue_tables(repo, imigue, imigue_run):
+    results = at_once(repo, (*RECOGNITION, "retrieval"), "imigue", imigue, imigue_run)
+    videos = sum(subject in TEST_SUBJECTS for _, subject, _ in imigue_videos())
+    assert {result.data["test_clips"] for result in results.values()} == {2 * videos}
+    lines = table_rows(results["recognition_supervised"])
+    theirs = next(i for i, line in enumerate(lines) if line.startswith("-- published"))
+    assert any(line.startswith("pre-trained, fine-tuned") for line in lines[:theirs])
+    assert any(line.startswith("MS-G3D (pose)") and "54.9" in line for line in lines[theirs:])
+    assert any("70.2" in line for line in lines[theirs:])  # 70.19, the best of pose alone
 
 
-def test_imigue_emotion_of_2021(repo, tool, capsys, pretrained, imigue):
+def test_imigue_emotion(repo, imigue, imigue_run):
+    (result,) = at_once(repo, ("emotion",), "imigue", imigue, imigue_run).values()
+    videos = sum(subject in TEST_SUBJECTS for _, subject, _ in imigue_videos())
+    assert result.data["test_clips"] == videos
+    assert any(line.startswith("best of 2026 (multimodal)") for line in table_rows(result))
+
+
+def test_imigue_emotion_of_2021(repo, pretrained, imigue):
     run = pretrained("contrastive_small_imigue_cvpr2021", imigue)
-    result, text = evaluated(repo, tool, capsys, "emotion_cvpr2021", "imigue", imigue, run)
-    assert "subject" in result.protocol["exceptions"]
-    assert any(line.startswith("ST-GCN (pose)") and "50.0" in line for line in table_rows(text))
-    assert "exception, subject shared" in text
+    (result,) = at_once(repo, ("emotion_cvpr2021",), "imigue", imigue, run).values()
+    assert (result.data["train_clips"], result.data["test_clips"]) == (102, 100)
+    assert {"subject", "near_duplicate"} <= result.protocol["exceptions"].keys()
+    lines = table_rows(result)
+    assert any(line.startswith("ST-GCN (pose)") and "50.0" in line for line in lines)
 
 
 # What holds for all
@@ -326,10 +365,7 @@ def test_imigue_emotion_of_2021(repo, tool, capsys, pretrained, imigue):
 
 def corpus_of(repo, config, store, protocol=""):
     """The data of a task's config, on a generated store."""
-    options = dict(option.split("=") for option in data_of(store))
-    options["data.clip.frames"], options["data.synthetic"] = 16, True
-    if protocol:
-        options["data.protocol"] = protocol
+    options = parse_options((*data_of(store), *([f"data.protocol={protocol}"] * bool(protocol))))
     path = repo / f"configs/tasks/{config}.py"
     return Corpus(read_settings(EvaluateSettings, load_config(path, options)).data)
 
