@@ -12,7 +12,7 @@ import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from mgpose.engine.checkpoint import CheckpointCard, load_encoder, read_checkpoint
-from mgpose.engine.pretrain import FINAL_CHECKPOINT
+from mgpose.engine.pretrain_data import FINAL_CHECKPOINT
 from mgpose.structures import UPPER_BODY_HANDS_FACE, InputError
 
 

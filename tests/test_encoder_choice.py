@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mgpose.engine.checkpoint import load_encoder
-from mgpose.engine.pretrain import FINAL_CHECKPOINT, pretrain
+from mgpose.engine.pretrain import pretrain
+from mgpose.engine.pretrain_data import FINAL_CHECKPOINT
 from mgpose.engine.settings import PretrainSettings, read_settings
 from mgpose.models import ARCHITECTURES, build_encoder
 from mgpose.models.benchmark import benchmark_encoders, encoder_speed_table

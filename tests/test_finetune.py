@@ -12,7 +12,7 @@ from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
 from mgpose.engine.checkpoint import load_encoder
 from mgpose.engine.finetune import Classifier, FinetuneSettings, _endless_order, finetune_scores
-from mgpose.engine.pretrain import FINAL_CHECKPOINT
+from mgpose.engine.pretrain_data import FINAL_CHECKPOINT
 from mgpose.engine.settings import PretrainSettings, read_settings
 from mgpose.tasks.recognition_semi_supervised import draw_clips
 

@@ -16,7 +16,8 @@ from mmengine.runner import Runner
 
 from mgpose.data.folds import Corpus
 from mgpose.engine.checkpoint import load_encoder, read_checkpoint
-from mgpose.engine.pretrain import FINAL_CHECKPOINT, build_runner, pretrain
+from mgpose.engine.pretrain import build_runner, pretrain
+from mgpose.engine.pretrain_data import FINAL_CHECKPOINT
 from mgpose.engine.settings import PretrainSettings, read_settings
 from mgpose.io import PoseStore
 from mgpose.io.pose_file import write_pose_file

@@ -37,8 +37,22 @@ def test_leave_one_person_out_tests_three_signs_and_trains_on_everybody_else():
 def test_cross_view_declares_what_it_shares():
     (fold,) = protocol_by_name("nw_ucla_cross_view").folds(views())
     assert (len(fold.train), len(fold.test)) == (20, 10)
-    assert set(fold.exceptions) == {"subject", "performance"}
+    assert set(fold.exceptions) == {"subject", "performance", "near_duplicate"}
     assert all(fold.exceptions.values())
+
+
+def test_cross_view_without_copies_trains_on_less_and_tests_the_same():
+    copied = [
+        clip(f"{a}_s01_e00_v{v:02d}", "s01", a, performance=f"{a}_s01_e00", camera=f"v{v:02d}")
+        for a in ("a02", "a03")
+        for v in (1, 2, 3)
+    ]
+    annotations = [*views(), *copied]
+    (fold,) = protocol_by_name("nw_ucla_cross_view").folds(annotations)
+    (clean,) = protocol_by_name("nw_ucla_cross_view_without_copies").folds(annotations)
+    assert clean.test == fold.test
+    assert set(fold.train) - set(clean.train) == {"a02_s01_e00_v02", "a03_s01_e00_v02"}
+    assert set(clean.exceptions) == {"subject", "performance"}
 
 
 def test_cross_subject_shares_nothing():
@@ -77,7 +91,7 @@ def test_inner_split_by_a_stated_value_keeps_the_exceptions_it_needs():
     inner = inner_split(fold, views(), "camera", "v01")
     assert {v[-3:] for v in inner.train} == {"v02"}
     assert {v[-3:] for v in inner.test} == {"v01"}
-    assert set(inner.exceptions) == {"subject", "performance"}
+    assert set(inner.exceptions) == {"subject", "performance", "near_duplicate"}
     with pytest.raises(ValueError, match="share the camera"):
         inner_split(fold, views(), "subject", "s03")
     with pytest.raises(InputError, match="cannot hold out camera 'v09'"):
@@ -105,6 +119,8 @@ def test_nw_ucla_has_the_published_counts(real_data):
     performance = fold.groups["performance"]
     trained = {performance[v] for v in fold.train}
     assert sum(performance[v] in trained for v in fold.test) == 458
+    (fewer,) = protocol_by_name("nw_ucla_cross_view_without_copies").folds(annotations)
+    assert (len(fewer.train), fewer.test) == (1020 - 95, fold.test)
     (clean,) = protocol_by_name("nw_ucla_cross_subject").folds(annotations)
     assert len(clean.train) + len(clean.test) == 1484
 

@@ -14,7 +14,7 @@ import torch
 
 from mgpose.data.folds import Corpus
 from mgpose.engine.checkpoint import load_encoder
-from mgpose.engine.pretrain import FINAL_CHECKPOINT
+from mgpose.engine.pretrain_data import FINAL_CHECKPOINT
 from mgpose.engine.settings import read_settings
 from mgpose.evaluation.figures import Curve, confusion_figure, map_figure, precision_figure
 from mgpose.evaluation.metrics import binary_metrics

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from mgpose.engine.pretrain import FINAL_CHECKPOINT
+from mgpose.engine.pretrain_data import FINAL_CHECKPOINT
 
 HELP = """
 import argparse, runpy, sys

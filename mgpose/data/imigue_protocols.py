@@ -13,7 +13,7 @@ Reference: Liu et al., iMiGUE, CVPR 2021, and its public protocol.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mgpose.data.protocols import Folds, Protocol
@@ -70,8 +70,8 @@ class SubjectSplit(Protocol):
             video: _known_number(self.name, f"subject of video {video!r}", subject)
             for video, subject in subject_of.items()
         }
-        _require_in(self.name, "subjects", number_of.values(), TEST_SUBJECTS)
-        aside = set()
+        _require_in(self.name, "test subjects", number_of.values(), TEST_SUBJECTS)
+        aside: set[str] = set()
         if self.validation:
             of = {v: _known_number(self.name, "id of a video", v) for v in subject_of}
             aside = {v for v in of if of[v] in VALIDATION_VIDEOS}
@@ -131,7 +131,7 @@ def _known_number(protocol: str, what: str, text: str) -> int:
     return int(text)
 
 
-def _require_in(protocol: str, what: str, found: Sequence[int], wanted: Sequence[int]) -> None:
+def _require_in(protocol: str, what: str, found: Iterable[int], wanted: Sequence[int]) -> None:
     missing = sorted(set(wanted) - set(found))
     if missing:
         raise InputError(

@@ -15,11 +15,14 @@ cannot be compared: the findings count those, too.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from mgpose.data.folds import Corpus
 from mgpose.data.motion_match import LEAST_LIKENESS, MotionTrack, find_matches, motion_track
@@ -205,6 +208,7 @@ class LeakageGuard:
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
         self._tracks: dict[str, MotionTrack | None] = {}
+        self._poses: dict[str, str] = {}  # video -> hash of its keypoints
         self._footage: dict[str, Footage] = {}
 
     def footage(self, videos: Iterable[str]) -> list[Footage]:
@@ -279,7 +283,6 @@ class LeakageGuard:
 
     def _near_duplicates(self, split: Split, known: Sequence[Footage]) -> list[Leak]:
         here = {f.video for f in known if f.video in self.corpus.store}
-        # Of declared copies those that share the id are told as a video already.
         tracks = {v: t for v in sorted(here) if (t := self._track(v)) is not None}
         asked = {v: t for v in sorted(split.test) if (t := self._track(v)) is not None}
         leaks = []
@@ -287,6 +290,11 @@ class LeakageGuard:
             like = f"{match.a} and {match.b}, likeness {match.likeness.value:.3f}"
             leaks.append(Leak("near_duplicate", like, match.a, match.b))
         found = {(leak.train, leak.test) for leak in leaks}
+        for train, test in self._same_poses(here, split.test):
+            if (train, test) not in found:
+                found.add((train, test))
+                what = f"{train} and {test}, number for number"
+                leaks.append(Leak("near_duplicate", what, train, test))
         protocol = self.corpus.protocol
         for pair in protocol.same_footage if protocol else ():
             one, other = (self._called(name) for name in pair)
@@ -297,6 +305,16 @@ class LeakageGuard:
                             what = f"{train} and {test}, known as one footage"
                             leaks.append(Leak("near_duplicate", what, train, test))
         return leaks
+
+    def _same_poses(self, known: Iterable[str], test: Iterable[str]) -> list[tuple[str, str]]:
+        """Pairs with the very same keypoints, which need no motion to be told."""
+        by_poses: dict[str, list[str]] = {}
+        for video in sorted(known):
+            if video in self._poses:
+                by_poses.setdefault(self._poses[video], []).append(video)
+        return [
+            (a, b) for b in sorted(test) for a in by_poses.get(self._poses.get(b, ""), ()) if a != b
+        ]
 
     def _called(self, name: str) -> set[str]:
         """Videos of the set that a protocol means by a name: the id, or the same number."""
@@ -309,6 +327,9 @@ class LeakageGuard:
     def _track(self, video: str) -> MotionTrack | None:
         if video not in self._tracks:
             sequence = self.corpus.store[video]
+            if np.isfinite(sequence.keypoints).any():
+                content = np.ascontiguousarray(sequence.keypoints)
+                self._poses[video] = hashlib.sha256(content.tobytes()).hexdigest()
             try:
                 self._tracks[video] = motion_track(sequence, self.corpus.skeleton)
             except ValueError as error:

@@ -184,26 +184,6 @@ def _videos_with(annotations: Sequence[Annotation], classes: tuple[str, ...] | N
 
 _PROTOCOLS = (
     Protocol(
-        name="nw_ucla_cross_view",
-        description="NW-UCLA, train on cameras 1 and 2, test on camera 3",
-        group="camera",
-        make_folds=partial(fixed_folds, folds={"v03": ("v03",)}),
-        keep_apart=("subject", "performance"),
-        exceptions={
-            "subject": "the ten subjects stand before all three cameras",
-            "performance": "the same performances are in train, seen from other cameras",
-            "near_duplicate": "in the public files 95 test clips, of the classes 2 and 3, are the "
-            "train clip of camera 2 number for number",
-        },
-    ),
-    Protocol(
-        name="nw_ucla_cross_subject",
-        description="NW-UCLA, test on subjects 9 and 10, train on the other people",
-        group="subject",
-        make_folds=partial(fixed_folds, folds={"s09_s10": ("s09", "s10")}),
-        keep_apart=("performance",),
-    ),
-    Protocol(
         name="holistic_signs_leave_one_person_out",
         description="three signs, test on one person, train on everything of the others",
         group="subject",
@@ -248,9 +228,10 @@ def protocol_by_name(name: str) -> Protocol:
     """
     # Here and not above: their protocols are made of this module's.
     from mgpose.data.imigue_protocols import IMIGUE_PROTOCOLS
+    from mgpose.data.nw_ucla_protocols import NW_UCLA_PROTOCOLS
     from mgpose.data.smg_ma52_protocols import SMG_MA52_PROTOCOLS
 
-    protocols = (*_PROTOCOLS, *IMIGUE_PROTOCOLS, *SMG_MA52_PROTOCOLS)
+    protocols = (*NW_UCLA_PROTOCOLS, *_PROTOCOLS, *IMIGUE_PROTOCOLS, *SMG_MA52_PROTOCOLS)
     known = {protocol.name: protocol for protocol in protocols}
     if name not in known:
         raise InputError(f"unknown protocol {name!r}; known: {', '.join(known)}")

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from mgpose.data.folds import Corpus, DataSettings
 from mgpose.data.leakage import LeakageGuard
 from mgpose.engine.checkpoint import CheckpointCard, check_layout, load_encoder
-from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir
+from mgpose.engine.pretrain_data import FINAL_CHECKPOINT, fold_dir
 from mgpose.evaluation.published import published_numbers, with_published
 from mgpose.evaluation.report import write_report
 from mgpose.evaluation.results import TaskResult, write_results

@@ -9,7 +9,8 @@ from pathlib import Path
 from mgpose.data.folds import Corpus
 from mgpose.data.synthetic import SyntheticCorpus, write_synthetic
 from mgpose.engine.checkpoint import load_encoder
-from mgpose.engine.pretrain import FINAL_CHECKPOINT, pretrain
+from mgpose.engine.pretrain import pretrain
+from mgpose.engine.pretrain_data import FINAL_CHECKPOINT
 from mgpose.engine.settings import PretrainSettings, load_config, read_settings
 from mgpose.evaluation.results import ROW_KINDS, ResultRow, TaskResult
 from mgpose.evaluation.table import format_table, metric_title
