@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
@@ -25,6 +24,7 @@ from mgpose.engine.collapse_alarm import CollapseAlarm
 from mgpose.engine.healthy_checkpoint import HEALTHY
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
 from mgpose.engine.monitor import ProbeHook
+from mgpose.engine.optimisation import optimisation, schedulers
 from mgpose.engine.pretrain_data import FINAL_CHECKPOINT, fold_dir, pretrain_data
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
@@ -93,6 +93,7 @@ def _check_same_run(path: Path, settings: PretrainSettings, split: Split) -> Non
         "architecture": settings.encoder.architecture,
         "size": settings.encoder.size,
         "patch": settings.encoder.patch,
+        "without": settings.encoder.without,
         "seed": settings.seed,
     }
     different = {k: getattr(card, k) for k, v in ours.items() if getattr(card, k) != v}
@@ -168,7 +169,8 @@ def build_runner(
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
     try:
-        model = _model(settings, corpus, clips, data.start)
+        encoder = data.start or settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
+        model = _model(settings, corpus, clips, encoder)
     except ValueError as error:
         raise InputError(f"{settings.data.name}: {error}") from error
     loader = _loader(settings, corpus, clips)
@@ -178,8 +180,8 @@ def build_runner(
         work_dir=str(folder),
         train_dataloader=loader,
         train_cfg={"by_epoch": True, "max_epochs": schedule.epochs},
-        optim_wrapper=_optimisation(settings, model),
-        param_scheduler=_schedulers(settings, steps),
+        optim_wrapper=optimisation(schedule, model),
+        param_scheduler=schedulers(schedule, steps),
         default_hooks={
             "checkpoint": {
                 "type": "CheckpointHook",
@@ -211,9 +213,8 @@ def build_runner(
 
 
 def _model(
-    settings: PretrainSettings, corpus: Corpus, clips: ClipDataset, start: Encoder | None
+    settings: PretrainSettings, corpus: Corpus, clips: ClipDataset, encoder: Encoder
 ) -> PretrainModel:
-    encoder = start or settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
     # A longer queue would hold past views of nearly every clip of a small set.
     queue = min(settings.objective.queue, len(clips) // 4)
     objective = dataclasses.replace(settings.objective, queue=queue)
@@ -238,47 +239,6 @@ def _loader(
     return DataLoader(
         clips, batch_size=settings.schedule.batch_size, sampler=sampler, drop_last=True
     )
-
-
-def _optimisation(settings: PretrainSettings, model: PretrainModel) -> OptimWrapper:
-    """AdamW; matrices decay, biases, norms and embeddings of one axis do not."""
-    schedule = settings.schedule
-    model_encoder = model.objective.student.encoder
-    layers = model_encoder.layer_groups()
-    depth = {id(p): i for i, layer in enumerate(layers) for p in layer}
-    learned: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
-    for p in model.parameters():
-        if p.requires_grad:
-            # The heads, which are new, learn at the full rate.
-            below = len(layers) - depth.get(id(p), len(layers))
-            key = (p.ndim > 1, schedule.layer_decay**below)
-            learned.setdefault(key, []).append(p)
-    groups = [
-        {
-            "params": params,
-            "weight_decay": schedule.weight_decay if decays else 0.0,
-            "lr": schedule.learning_rate * factor,
-        }
-        for (decays, factor), params in learned.items()
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate)
-    return OptimWrapper(optimizer, clip_grad={"max_norm": schedule.clip_grad})
-
-
-def _schedulers(settings: PretrainSettings, steps: int) -> list[dict[str, object]]:
-    """Linear warm-up, then a cosine to zero, by iteration."""
-    # MMEngine's LinearLR takes end - begin - 1 steps to arrive: a shorter one would never leave
-    # its start factor.
-    warm = max(2, int(settings.schedule.warmup * steps))
-    linear = {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warm}
-    cosine = {
-        "type": "CosineAnnealingLR",
-        "by_epoch": False,
-        "begin": warm,
-        "end": max(steps, warm + 1),
-        "T_max": max(1, steps - warm),
-    }
-    return [linear, cosine]
 
 
 def _card(settings: PretrainSettings, split: Split, footage: Sequence[Footage]) -> CheckpointCard:

@@ -76,6 +76,7 @@ class PublishedNumber:
             f"{self.method} ({self.input})",
             "published",
             {name: value / 100 for name, value in self.metrics.items()},
+            contest="published",
             origin={key: value for key, value in origin.items() if value},
         )
 

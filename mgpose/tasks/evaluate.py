@@ -19,9 +19,10 @@ from mgpose.engine.pretrain_data import FINAL_CHECKPOINT, fold_dir
 from mgpose.evaluation.published import published_numbers, with_published
 from mgpose.evaluation.report import write_report
 from mgpose.evaluation.results import TaskResult, write_results
+from mgpose.evaluation.uncertainty import UncertaintySettings, with_uncertainty
 from mgpose.models.encoder import Encoder
 from mgpose.structures import InputError, Split
-from mgpose.tasks.combine import combine_folds
+from mgpose.tasks.combine import combine_folds, combine_seeds
 from mgpose.tasks.emotion import Emotion, EmotionSettings
 from mgpose.tasks.recognition_semi_supervised import (
     RecognitionSemiSupervised,
@@ -53,15 +54,24 @@ class EvaluateSettings:
         tasks: which runners, with which constants.
         effort: ``"full"``, or ``"quick"`` for fewer draws and smaller fractions; every report
             prints it.
-        seed: of everything random.
+        seeds: of everything random; every task is run with each, and the mean is taken.
+        uncertainty: constants of the 95 % intervals.
         threads: torch's CPU threads, 0 for its own choice.
+
+    Raises:
+        ValueError: without a seed, or for one that stands there twice.
     """
 
     data: DataSettings
     tasks: TaskSettings = field(default_factory=TaskSettings)
     effort: str = "full"
-    seed: int = 0
+    seeds: tuple[int, ...] = (0, 1, 2)
+    uncertainty: UncertaintySettings = field(default_factory=UncertaintySettings)
     threads: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds must be different numbers from 0, got {list(self.seeds)}")
 
 
 RUNNERS: dict[str, Any] = {
@@ -75,24 +85,26 @@ RUNNERS: dict[str, Any] = {
 
 def evaluate(
     settings: EvaluateSettings,
-    checkpoint: str | Path,
+    checkpoints: str | Path | Sequence[str | Path],
     out: str | Path,
     only: Sequence[str] = (),
 ) -> dict[str, TaskResult]:
     """Run the tasks on every fold, average, and write ``results.json`` and ``report.html``.
 
     Args:
-        settings: data, tasks, seed.
-        checkpoint: one file, or the work folder of a training run with a sub-folder a fold.
+        settings: data, tasks, seeds.
+        checkpoints: one file, or the work folder of a training run with a sub-folder a fold; or as
+            many of them as there are seeds, such as one pre-training for each.
         out: folder for the results.
         only: names of the tasks to run; empty for all that the settings hold.
 
     Returns:
-        Task name -> result over all folds.
+        Task name -> result over all folds and seeds.
 
     Raises:
-        InputError: for unknown tasks or published numbers, a checkpoint of another layout, fold or
-            test video, or a leak that the protocol does not declare.
+        InputError: for unknown tasks or published numbers, another number of checkpoints than of
+            seeds, a checkpoint of another layout, fold or test video, or a leak that the protocol
+            does not declare.
     """
     chosen = _chosen(settings.tasks, only)
     _require_writable(Path(out))
@@ -103,30 +115,46 @@ def evaluate(
         published_numbers(published)  # an unknown set ends here, not after hours
     corpus = Corpus(settings.data)
     splits = corpus.folds()
-    encoders = {split.fold: _encoder(checkpoint, split, corpus) for split in splits}
+    given = _one_for_each(checkpoints, settings.seeds)
+    encoders = {
+        (split.fold, path): _encoder(path, split, corpus) for split in splits for path in set(given)
+    }
     guard = LeakageGuard(corpus)
     checked = {
-        split.fold: guard.check(split, card.seen(), _not_recorded(card))
-        for split, (_, card) in zip(splits, encoders.values(), strict=True)
+        (split.fold, path): guard.check(
+            split,
+            encoders[split.fold, path][1].seen(),
+            _not_recorded(encoders[split.fold, path][1]),
+        ).as_plain()
+        for split in splits
+        for path in dict.fromkeys(given)
     }
     found: dict[str, list[TaskResult]] = {name: [] for name in chosen}
-    with tqdm(total=len(splits) * len(chosen), unit="task") as progress:
+    unit = ""
+    with tqdm(total=len(splits) * len(given) * len(chosen), unit="task") as progress:
         for split in splits:
             data = TaskData.of(corpus, split)
-            encoder, card = encoders[split.fold]
-            untrained = card.fresh_encoder(settings.seed + 1).eval()
-            for name, task in chosen.items():
-                progress.set_description(f"{split.fold}: {name}")
-                runner = RUNNERS[name](data, untrained, task, settings.seed)
-                result = _with_effort(runner.run(encoder), settings.effort, card)
-                leakage = {"leakage": {split.fold: checked[split.fold].as_plain()}}
-                found[name].append(
-                    dataclasses.replace(result, protocol={**result.protocol, **leakage})
-                )
-                progress.update()
-    results = {
-        name: with_published(combine_folds(folds), published) for name, folds in found.items()
+            unit = data.unit
+            runs: dict[str, list[TaskResult]] = {name: [] for name in chosen}
+            for seed, path in zip(settings.seeds, given, strict=True):
+                encoder, card = encoders[split.fold, path]
+                untrained = card.fresh_encoder(seed + 1).eval()
+                leakage = {"leakage": {split.fold: checked[split.fold, path]}}
+                for name, task in chosen.items():
+                    progress.set_description(f"{split.fold}, seed {seed}: {name}")
+                    result = RUNNERS[name](data, untrained, task, seed).run(encoder)
+                    result = _with_effort(result, settings.effort, card)
+                    protocol = {**result.protocol, **leakage}
+                    runs[name].append(dataclasses.replace(result, protocol=protocol))
+                    progress.update()
+            for name in chosen:
+                found[name].append(combine_seeds(runs[name], data))
+    measured = {
+        name: with_uncertainty(combine_folds(folds), unit, settings.uncertainty)
+        for name, folds in found.items()
     }
+    # Last of all: nothing that is computed from rows sees other people's numbers.
+    results = {name: with_published(result, published) for name, result in measured.items()}
     Path(out).mkdir(parents=True, exist_ok=True)
     write_results(Path(out) / "results.json", results)
     write_report(results, Path(out) / "report.html")
@@ -140,6 +168,20 @@ def _require_writable(out: Path) -> None:
         raise InputError(f"{out}: expected a folder that can be written, {nearest} is not one")
 
 
+def _one_for_each(
+    checkpoints: str | Path | Sequence[str | Path], seeds: Sequence[int]
+) -> list[Path]:
+    """A checkpoint for each seed."""
+    if isinstance(checkpoints, str | Path):
+        checkpoints = [checkpoints]
+    given = [Path(path) for path in checkpoints]
+    if len(given) not in (1, len(seeds)):
+        raise InputError(
+            f"expected one checkpoint, or one for each of {len(seeds)} seeds; got {len(given)}"
+        )
+    return given * len(seeds) if len(given) == 1 else given
+
+
 def _chosen(tasks: TaskSettings, only: Sequence[str]) -> dict[str, Any]:
     given = {f.name: getattr(tasks, f.name) for f in dataclasses.fields(tasks)}
     given = {name: task for name, task in given.items() if task is not None}
@@ -149,11 +191,8 @@ def _chosen(tasks: TaskSettings, only: Sequence[str]) -> dict[str, Any]:
     return {name: task for name, task in given.items() if not only or name in only}
 
 
-def _encoder(
-    checkpoint: str | Path, split: Split, corpus: Corpus
-) -> tuple[Encoder, CheckpointCard]:
+def _encoder(path: Path, split: Split, corpus: Corpus) -> tuple[Encoder, CheckpointCard]:
     """The encoder for one fold; refused where it has seen a test video."""
-    path = Path(checkpoint)
     if path.is_dir():
         path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
     encoder, card = load_encoder(path)
