@@ -148,3 +148,21 @@ def test_a_table_with_rows_that_do_not_fit_is_refused() -> None:
             good.starts,
             good.stops,
         )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mean_f1_equals_scikit_learn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels, scores = rng.integers(0, 8, 40), rng.normal(size=(40, 8))
+    parts = np.array([0, 0, 1, 2, 2, 2, 3, 1])
+    predictions = scores.argmax(1)
+    expected = [
+        reference.f1_score(a[labels], a[predictions], average=how, labels=shown)
+        for a in (np.arange(8), parts)
+        for how, shown in (("macro", np.unique(a[labels])), ("micro", None))
+    ]
+    found = classification_metrics(scores, labels, parts)
+    assert found["f1_mean"] == pytest.approx(np.mean(expected))
+    assert {k: v for k, v in found.items() if k != "f1_mean"} == classification_metrics(
+        scores, labels
+    )

@@ -46,6 +46,8 @@ class DataSettings:
         synthetic: True for generated data; every report says so.
         include: an include list (``mgpose.data.quality_include``): only its videos are read; ""
             for all of the store. Where it leaves out test videos, the test is another one.
+        published: key of the set in ``mgpose.evaluation.published``, whose numbers then stand in
+            the tables beside ours where the protocol is theirs; "" for none.
     """
 
     name: str
@@ -57,6 +59,7 @@ class DataSettings:
     tuning: bool = False
     synthetic: bool = False
     include: str = ""
+    published: str = ""
 
 
 class Corpus:
@@ -133,6 +136,28 @@ class Corpus:
         return tuple(sorted(found & set(tested or found)))
 
     @cached_property
+    def body_parts(self) -> dict[str, str] | None:
+        """Class -> body part, where the annotations name one for every class, as MA-52 does.
+
+        Raises:
+            InputError: when clips of one class have several parts.
+        """
+        part_of = {
+            (a.video, a.start, a.stop): a.label for a in self.annotations if a.tier == "body_part"
+        }
+        found: dict[str, str] = {}
+        for a in self.annotations:
+            part = part_of.get((a.video, a.start, a.stop))
+            if a.tier != "gesture" or a.label not in self.classes or part is None:
+                continue
+            if found.setdefault(a.label, part) != part:
+                raise InputError(
+                    f"{self.settings.name}: expected one body part a class, {a.label!r} has "
+                    f"{found[a.label]!r} and {part!r} (video {a.video!r})"
+                )
+        return found if found and found.keys() == set(self.classes) else None
+
+    @cached_property
     def _labelled(self) -> ClipDataset:
         return self._load(self.settings.clip)
 
@@ -141,7 +166,7 @@ class Corpus:
         return self._load(replace(self.settings.clip, whole=True))
 
     def _load(self, clip: ClipSettings) -> ClipDataset:
-        wanted = [a for a in self.annotations if a.label in self.classes]
+        wanted = [a for a in self.annotations if a.tier == "gesture" and a.label in self.classes]
         spans = annotated_spans(self.store, wanted)
         return load_clips(self.store, spans, self.skeleton, clip, self.classes)
 
@@ -175,11 +200,23 @@ class Corpus:
         return tuple(v for v in videos if self.store.header(v).subject not in tested)
 
     def emotions(self, videos: Iterable[str]) -> dict[str, str]:
-        """Video -> emotion label, for the videos that have one."""
+        """Video -> emotion label, for the videos that have one.
+
+        Raises:
+            InputError: when a video has several, such as the states of SMG's segments.
+        """
         chosen = set(videos)
-        return {
-            a.video: a.label for a in self.annotations if a.tier == "emotion" and a.video in chosen
-        }
+        found: dict[str, str] = {}
+        for a in self.annotations:
+            if a.tier != "emotion" or a.video not in chosen:
+                continue
+            if found.setdefault(a.video, a.label) != a.label:
+                raise InputError(
+                    f"{self.settings.name}: expected one emotion label a video, {a.video!r} has "
+                    f"{found[a.video]!r} and {a.label!r}; the emotion task reads labels of whole "
+                    "videos"
+                )
+        return found
 
     def subjects(self) -> dict[str, str]:
         """Video -> subject."""

@@ -229,8 +229,9 @@ def protocol_by_name(name: str) -> Protocol:
     # Here and not above: their protocols are made of this module's.
     from mgpose.data.imigue_protocols import IMIGUE_PROTOCOLS
     from mgpose.data.nw_ucla_protocols import NW_UCLA_PROTOCOLS
+    from mgpose.data.smg_ma52_protocols import SMG_MA52_PROTOCOLS
 
-    protocols = (*NW_UCLA_PROTOCOLS, *_PROTOCOLS, *IMIGUE_PROTOCOLS)
+    protocols = (*NW_UCLA_PROTOCOLS, *_PROTOCOLS, *IMIGUE_PROTOCOLS, *SMG_MA52_PROTOCOLS)
     known = {protocol.name: protocol for protocol in protocols}
     if name not in known:
         raise InputError(f"unknown protocol {name!r}; known: {', '.join(known)}")

@@ -22,7 +22,9 @@ def confusion_counts(predictions: IntArray, labels: IntArray, num_classes: int) 
     return counts
 
 
-def classification_metrics(scores: FloatArray, labels: IntArray) -> dict[str, float]:
+def classification_metrics(
+    scores: FloatArray, labels: IntArray, parts: IntArray | None = None
+) -> dict[str, float]:
     """Top-1, top-5, balanced accuracy and macro F1.
 
     A class without a test clip is left out of both averages: balanced accuracy and macro F1 run
@@ -32,9 +34,11 @@ def classification_metrics(scores: FloatArray, labels: IntArray) -> dict[str, fl
     Args:
         scores: (N, K) one score for each class, higher is likelier; any scale.
         labels: (N,) in [0, K).
+        parts: (K,) body part of each class, where the set names one; see :func:`f1_mean`.
 
     Returns:
-        ``top1``, ``top5`` (only where K > 5), ``balanced_accuracy``, ``macro_f1``.
+        ``top1``, ``top5`` (only where K > 5), ``balanced_accuracy``, ``macro_f1``, and ``f1_mean``
+        with parts.
 
     Raises:
         ValueError: on wrong shapes, labels out of range or scores that are not finite.
@@ -43,16 +47,37 @@ def classification_metrics(scores: FloatArray, labels: IntArray) -> dict[str, fl
     classes = scores.shape[1]
     hits = order == labels[:, None]
     counts = confusion_counts(order[:, 0], labels, classes)
-    present = counts.sum(1) > 0
-    true_positive = np.diag(counts)
-    # Over present classes the denominator tp + tp + fp + fn is at least their support.
-    f1 = 2 * true_positive[present] / (counts.sum(0) + counts.sum(1))[present]
     metrics = {"top1": float(hits[:, 0].mean())}
     if classes > 5:
         metrics["top5"] = float(hits[:, :5].any(1).mean())
     metrics["balanced_accuracy"] = float(np.nanmean(_recall(counts)))
-    metrics["macro_f1"] = float(f1.mean())
+    metrics["macro_f1"] = _macro_f1(counts)
+    if parts is not None:
+        metrics["f1_mean"] = f1_mean(counts, parts)
     return metrics
+
+
+def f1_mean(counts: IntArray, parts: IntArray) -> float:
+    """Mean of macro and micro F1 over the classes and over their body parts, the metric of MA-52.
+
+    The predicted part is that of the predicted class. Micro F1 of one label a clip is accuracy;
+    macro F1 runs over the classes, or parts, that the labels show.
+
+    Args:
+        counts: (K, K) as of :func:`confusion_counts`, at least one clip.
+        parts: (K,) body part of each class, >= 0.
+
+    Reference:
+        Guo et al., Benchmarking micro-action recognition, IEEE TCSVT 34(7), 2024.
+
+    >>> f1_mean(np.array([[1, 1], [0, 2]]), np.array([0, 0]))
+    0.8708333333333333
+    """
+    size = int(parts.max()) + 1
+    of_parts = np.zeros((size, size), dtype=np.int64)
+    np.add.at(of_parts, (parts[:, None], parts[None, :]), counts)
+    pairs = [(_macro_f1(table), np.trace(table) / table.sum()) for table in (counts, of_parts)]
+    return float(np.mean(pairs))
 
 
 def per_class_recall(scores: FloatArray, labels: IntArray) -> npt.NDArray[np.float64]:
@@ -182,6 +207,13 @@ def binary_metrics(
         "balanced_accuracy": float(np.nanmean(_recall(counts))),
         "auc": float(roc_auc_score(labels, scores)) if both else float("nan"),
     }
+
+
+def _macro_f1(counts: IntArray) -> float:
+    present = counts.sum(1) > 0
+    # Over present classes the denominator tp + tp + fp + fn is at least their support.
+    f1 = 2 * np.diag(counts)[present] / (counts.sum(0) + counts.sum(1))[present]
+    return float(f1.mean())
 
 
 def _recall(counts: IntArray) -> npt.NDArray[np.float64]:

@@ -22,6 +22,7 @@ KIND_COLOURS = {
     "untrained": "#c2762b",
     "classical": "#3d8a5f",
     "trivial": "#8a8f98",
+    "published": "#a8842c",
 }
 _LINES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")

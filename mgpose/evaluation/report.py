@@ -13,10 +13,11 @@ from typing import Any
 from mgpose.evaluation.plots import KIND_COLOURS, draw, width_inches
 from mgpose.evaluation.results import TaskResult
 from mgpose.evaluation.table import (
-    KIND_TITLES,
     comparison_lines,
     higher_is_better,
+    kind_title,
     metric_title,
+    published_heading,
     runs_in_words,
     table_cells,
 )
@@ -166,7 +167,7 @@ def _table(result: TaskResult, metrics: Sequence[str]) -> dict[str, Any]:
         "rows": [
             {
                 "row": row,
-                "kind": KIND_TITLES[row.kind],
+                "kind": kind_title(row),
                 "cells": cells,
                 "runs": runs_in_words(row),
             }
@@ -174,6 +175,7 @@ def _table(result: TaskResult, metrics: Sequence[str]) -> dict[str, Any]:
         ]
         if metrics
         else [],
+        "published": published_heading(result),
     }
 
 
@@ -189,7 +191,8 @@ def _summary(result: TaskResult) -> dict[str, Any] | None:
     sign = 1 if higher_is_better(metric) else -1
     first = {row.kind: row for row in reversed(known)}
     ours = first.pop("pretrained", None)
-    first.pop("oracle", None)  # a bound, no rival
+    for kind in ("oracle", "published"):  # a bound; other people's numbers, which were not run here
+        first.pop(kind, None)
     other = max(first.values(), key=lambda row: sign * row.metrics[metric], default=None)
     if tested:
         by_name = {row.name: row for row in result.rows}

@@ -6,12 +6,13 @@ The file (``results.json``)::
      "versions": {"mgpose": "0.1.0", "torch": ...},
      "tasks": {"<name>": {"task", "title", "headline": [metric names],
                           "metrics": [rows of the pre-trained encoder],
-                          "baselines": [all other rows],
+                          "baselines": [all other rows that were run],
+                          "published": [rows of others' papers, not run here],
                           "data", "protocol", "seed", "versions", "notes", "figures",
                           "comparisons": [paired tests of the pre-trained encoder]}}}
 
-A row is ``{"name", "kind", "metrics", "spread", "runs", "contest", "repeats", "spreads"}``; a
-metric that is not defined is null.
+A row is ``{"name", "kind", "metrics", "spread", "runs", "contest", "repeats", "spreads",
+"origin"}``; a metric that is not defined is null.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from mgpose.evaluation.figures import Figure, plain
 from mgpose.structures import InputError
 
 FORMAT = "mgpose-results/1"
-ROW_KINDS = ("oracle", "pretrained", "untrained", "classical", "trivial")
+ROW_KINDS = ("oracle", "pretrained", "untrained", "classical", "trivial", "published")
 
 
 def versions() -> dict[str, str]:
@@ -56,7 +57,8 @@ class ResultRow:
     Args:
         name: as printed.
         kind: ``"pretrained"``, ``"untrained"``, ``"classical"``, ``"trivial"``, or ``"oracle"``: it
-            knows what no poses tell, a bound and no competitor.
+            knows what no poses tell, a bound and no competitor; or ``"published"``: copied from a
+            paper, not run here.
         metrics: name -> value; NaN = not defined. A 95 % interval of metric ``x`` stands in
             ``x_low`` and ``x_high`` and is printed beside ``x``.
         spread: name -> standard deviation over the runs, or over folds where there are several
@@ -67,9 +69,12 @@ class ResultRow:
         spreads: the same three -> metric -> standard deviation over these, each the mean over the
             other two; only where there are several.
         trials: the single runs, in memory only: the file holds what was computed from them.
+        origin: of a published row: ``input``, ``source``, and ``mark`` where the number is derived
+            or third-party; empty for what was run here.
 
     Raises:
-        ValueError: on an unknown kind, no run, or a spread of a metric that is not there.
+        ValueError: on an unknown kind, no run, a spread of a metric that is not there, or an origin
+            with another kind than ``"published"``.
     """
 
     name: str
@@ -81,12 +86,18 @@ class ResultRow:
     repeats: Mapping[str, int] = field(default_factory=dict)
     spreads: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     trials: tuple[Trial, ...] = field(default=(), compare=False, repr=False)
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in ROW_KINDS:
             raise ValueError(f"row kind must be one of {ROW_KINDS}, got {self.kind!r}")
         if self.runs < 1:
             raise ValueError(f"a row needs at least one run, got {self.runs}")
+        if (self.kind == "published") != bool(self.origin):
+            raise ValueError(
+                f"row {self.name!r}: a published row names its origin and no other row does, got "
+                f"kind {self.kind!r} and origin {dict(self.origin)}"
+            )
         unknown = sorted(set(self.spread) - set(self.metrics))
         if unknown:
             raise ValueError(f"row {self.name!r} has a spread without a metric: {unknown}")
@@ -108,7 +119,8 @@ class TaskResult:
         seed: of the run.
         headline: metrics of the table's columns, the deciding one first.
         rows: kept contest by contest, and in each oracle first, then pre-trained, untrained,
-            classical, trivial; the first row of a kind is the one that summaries compare.
+            classical, trivial, published; the first row of a kind is the one that summaries
+            compare.
         notes: caveats, printed with the table.
         figures: plots.
         versions: what it was made with.
@@ -273,7 +285,8 @@ def _task_object(result: TaskResult) -> dict[str, Any]:
     for row in rows:
         del row["trials"]
     content["metrics"] = [row for row in rows if row["kind"] == "pretrained"]
-    content["baselines"] = [row for row in rows if row["kind"] != "pretrained"]
+    content["baselines"] = [row for row in rows if row["kind"] not in ("pretrained", "published")]
+    content["published"] = [row for row in rows if row["kind"] == "published"]
     return content
 
 
@@ -306,7 +319,8 @@ def read_results(path: str | Path) -> dict[str, TaskResult]:
 
 def _task_result(content: dict[str, Any]) -> TaskResult:
     content = dict(content)
-    rows = [*content.pop("metrics"), *content.pop("baselines")]
+    # Files of before published rows lack their key.
+    rows = [*content.pop("metrics"), *content.pop("baselines"), *content.pop("published", ())]
     for row in rows:
         values = row["metrics"].items()
         row["metrics"] = {name: math.nan if v is None else v for name, v in values}

@@ -27,15 +27,19 @@ METRIC_TITLES = {
     "p_value": "p-value",
     "calibration_error": "Calibration error",
     "seconds": "Seconds",
+    "f1_mean": "F1 mean",
 }
 _UNDEFINED = "n/a"
 _LOWER_IS_BETTER = frozenset({"p_value", "calibration_error", "seconds"})
+# Bounds, and what was not run here.
+_NO_RIVALS = ("oracle", "published")
 KIND_TITLES = {
     "oracle": "oracle",
     "pretrained": "pre-trained",
     "untrained": "untrained",
     "classical": "classical",
     "trivial": "trivial",
+    "published": "published",
 }
 
 
@@ -58,7 +62,7 @@ class Cell:
         value: such as ``"61.3"``; ``"n/a"`` where the metric is not defined.
         detail: such as ``"± 2.1"``, the 95 % interval ``"[54.0, 68.2]"``, both, or empty.
         best: True for the best of its column (as printed; trivial and chance rows included, oracles
-            not); nothing is best in seconds.
+            and published rows not); nothing is best in seconds.
     """
 
     value: str
@@ -79,7 +83,7 @@ def table_cells(result: TaskResult, metrics: Sequence[str]) -> list[list[Cell]]:
 
 def _column(result: TaskResult, metric: str) -> list[Cell]:
     texts = [_number(metric, row.metrics.get(metric, math.nan)) for row in result.rows]
-    rivals = [row.kind != "oracle" and metric != "seconds" for row in result.rows]
+    rivals = [row.kind not in _NO_RIVALS and metric != "seconds" for row in result.rows]
     numbers = [
         float(t) for t, rival in zip(texts, rivals, strict=True) if rival and t != _UNDEFINED
     ]
@@ -112,10 +116,14 @@ def _detail(row: ResultRow, metric: str) -> str:
 def runs_in_words(row: ResultRow) -> str:
     """Such as ``"7 folds x 3 seeds"``; the bare number where the row does not record them.
 
+    Empty for a published row: its runs are not known.
+
     >>> repeats = {"folds": 2, "seeds": 3, "draws": 1}
     >>> runs_in_words(ResultRow("a", "trivial", {}, runs=6, repeats=repeats))
     '2 folds x 3 seeds'
     """
+    if row.origin:
+        return ""
     several = [f"{count} {name}" for name, count in row.repeats.items() if count > 1]
     return " x ".join(several) or str(row.runs)
 
@@ -123,6 +131,31 @@ def runs_in_words(row: ResultRow) -> str:
 def comparison_lines(result: TaskResult) -> list[str]:
     """The paired tests in words, one line each."""
     return [each.sentence(metric_title(each.metric)) for each in result.comparisons]
+
+
+def published_heading(result: TaskResult) -> str:
+    """The line above the published rows."""
+    if result.data["synthetic"]:
+        return (
+            "published for the real set, not run here; the rows above are on SYNTHETIC data and "
+            "cannot be compared with these"
+        )
+    return "published, not run here"
+
+
+def kind_title(row: ResultRow) -> str:
+    """Title of a row's kind; of a published row also its input, and a mark where it has one.
+
+    >>> kind_title(ResultRow("MS-G3D", "published", {}, origin={"input": "pose", "source": "x"}))
+    'published, pose'
+    """
+    told = (row.origin.get("input"), row.origin.get("mark"))
+    return ", ".join([KIND_TITLES[row.kind], *filter(None, told)])
+
+
+def _sources(result: TaskResult) -> list[str]:
+    """Papers of the published rows, each once, in the order of the rows."""
+    return list(dict.fromkeys(row.origin["source"] for row in result.rows if row.origin))
 
 
 def format_table(result: TaskResult) -> str:
@@ -134,15 +167,21 @@ def format_table(result: TaskResult) -> str:
         f"{result.data.get('unit', 'clips')}, "
         f"{len(result.data['classes'])} classes, seed {result.seed}"
     )
+    sources = _sources(result)
     lines = [["method", "kind", *map(metric_title, result.headline), "runs"]]
     for row, cells in zip(result.rows, table_cells(result, result.headline), strict=True):
         texts = [f"{c.value}{'*' if c.best else ' '} {c.detail}".rstrip() for c in cells]
-        lines.append([row.name, KIND_TITLES[row.kind], *texts, runs_in_words(row)])
+        cited = f" [{sources.index(row.origin['source']) + 1}]" if row.origin else ""
+        lines.append([row.name, kind_title(row) + cited, *texts, runs_in_words(row)])
     widths = [max(len(text) for text in column) for column in zip(*lines, strict=True)]
     rows = ["  ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)) for line in lines]
     rows.insert(1, "-" * sum((*widths, 2 * (len(widths) - 1))))
+    if sources:
+        first = [row.kind for row in result.rows].index("published")
+        rows.insert(2 + first, f"-- {published_heading(result)}:")
     exceptions = result.protocol.get("exceptions") or {}
-    tail = [f"exception, {group} shared: {reason}" for group, reason in exceptions.items()]
+    tail = [f"[{number}] {source}" for number, source in enumerate(sources, start=1)]
+    tail += [f"exception, {group} shared: {reason}" for group, reason in exceptions.items()]
     tail += comparison_lines(result)
     tail += [f"note: {note}" for note in result.notes]
     return "\n".join([head, "", *(row.rstrip() for row in rows), *tail])

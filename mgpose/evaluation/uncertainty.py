@@ -223,7 +223,7 @@ def _compare(
         and not math.isnan(row.metrics.get(metric, math.nan))
     ]
     ours = next((row for row in known if row.kind == "pretrained"), None)
-    rivals = [row for row in known if row.kind not in ("pretrained", "oracle")]
+    rivals = [row for row in known if row.kind not in ("pretrained", "oracle", "published")]
     if ours is None or not rivals:
         return None
     other = max(rivals, key=lambda row: row.metrics[metric])

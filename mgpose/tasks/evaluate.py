@@ -16,6 +16,7 @@ from mgpose.data.folds import Corpus, DataSettings
 from mgpose.data.leakage import Findings, LeakageGuard
 from mgpose.engine.checkpoint import CheckpointCard, check_layout, load_encoder
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir
+from mgpose.evaluation.published import published_numbers, with_published
 from mgpose.evaluation.report import write_report
 from mgpose.evaluation.results import TaskResult, write_results
 from mgpose.evaluation.uncertainty import UncertaintySettings, with_uncertainty
@@ -102,13 +103,17 @@ def evaluate(
         Task name -> result over all folds and seeds.
 
     Raises:
-        InputError: for unknown tasks, another number of checkpoints than of seeds, a checkpoint
-            of another layout, fold or test video, or a leak that the protocol does not declare.
+        InputError: for unknown tasks or published numbers, another number of checkpoints than of
+            seeds, a checkpoint of another layout, fold or test video, or a leak that the protocol
+            does not declare.
     """
     chosen = _chosen(settings.tasks, only)
     _require_writable(Path(out))
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    published = settings.data.published
+    if published:
+        published_numbers(published)  # an unknown set ends here, not after hours
     corpus = Corpus(settings.data)
     splits = corpus.folds()
     given = _one_for_each(checkpoints, settings.seeds)
@@ -141,10 +146,12 @@ def evaluate(
                 found[name].append(
                     dataclasses.replace(result, protocol={**result.protocol, "leakage": leakage})
                 )
-    results = {
+    measured = {
         name: with_uncertainty(combine_folds(folds), unit, settings.uncertainty)
         for name, folds in found.items()
     }
+    # Last of all: nothing that is computed from rows sees other people's numbers.
+    results = {name: with_published(result, published) for name, result in measured.items()}
     Path(out).mkdir(parents=True, exist_ok=True)
     write_results(Path(out) / "results.json", results)
     write_report(results, Path(out) / "report.html")

@@ -72,9 +72,6 @@ class RecognitionSemiSupervised:
             means = mean_over(runs)
             by_fraction.append(means)
             rows += [replace(row, name=f"{row.name}, {row.contest}") for row in means]
-        headline = ["top1", "balanced_accuracy", "macro_f1", "calibration_error"]
-        if self.data.num_classes > 5:
-            headline.insert(1, "top5")
         curves = [
             Curve(
                 row.name,
@@ -90,7 +87,7 @@ class RecognitionSemiSupervised:
             data=self.data.describe(),
             protocol=self.data.describe_protocol(asdict(replace(settings, scratch=self._scratch))),
             seed=self.seed,
-            headline=tuple(headline),
+            headline=self.data.headline("balanced_accuracy", "macro_f1", "calibration_error"),
             rows=tuple(rows),
             notes=(
                 f"Draws of the labelled clips in each fold: {settings.draws}; at least one clip a "

@@ -80,9 +80,6 @@ class RecognitionSupervised:
         ]
         counts = confusion_counts(tuned[""].argmax(1), labels, data.num_classes)
         confusion = confusion_figure("Confusion, fine-tuned", counts, data.classes)
-        headline = ["top1", "balanced_accuracy", "macro_f1", "calibration_error"]
-        if data.num_classes > 5:
-            headline.insert(1, "top5")
         constants = asdict(replace(self.settings, scratch=scratch))
         return TaskResult(
             task="recognition_supervised",
@@ -90,7 +87,7 @@ class RecognitionSupervised:
             data={**data.describe(), "per_class_recall": recall_of(confusion)},
             protocol=data.describe_protocol(constants),
             seed=self.seed,
-            headline=tuple(headline),
+            headline=data.headline("balanced_accuracy", "macro_f1", "calibration_error"),
             rows=tuple(found),
             notes=("All training labels; the last epoch is taken, nothing is chosen on test.",),
             figures=(confusion,),

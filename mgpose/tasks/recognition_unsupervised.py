@@ -72,17 +72,20 @@ class RecognitionUnsupervised:
             if contender.kind == "pretrained" and self.settings.map:
                 figures.append(self._map(test))
         rows += self._baselines(make)
-        headline = ["top1", "balanced_accuracy", "macro_f1", "calibration_error"]
-        headline += ["hungarian_accuracy", "nmi", "ari"]
-        if data.num_classes > 5:
-            headline.insert(1, "top5")
         return TaskResult(
             task="recognition_unsupervised",
             title="Recognition, unsupervised",
             data=data.describe(),
             protocol=data.describe_protocol(asdict(self.settings)),
             seed=self.seed,
-            headline=tuple(headline),
+            headline=data.headline(
+                "balanced_accuracy",
+                "macro_f1",
+                "calibration_error",
+                "hungarian_accuracy",
+                "nmi",
+                "ari",
+            ),
             rows=tuple(rows),
             notes=(
                 "Encoders are frozen and saw no label; probes are trained on the training part.",

@@ -60,7 +60,7 @@ class Rows:
             keep: keep the scores, to be averaged over the seeds by :func:`ensemble_rows`.
         """
         labels, groups = self.data.test.labels.numpy(), self.data.test_groups
-        metrics = classification_metrics(scores, labels)
+        metrics = classification_metrics(scores, labels, self.data.parts)
         if probabilities:
             metrics["calibration_error"] = expected_calibration_error(scores, labels)
         evidence = classification_evidence(

@@ -86,6 +86,23 @@ class TaskData:
         """K."""
         return len(self.classes)
 
+    @property
+    def parts(self) -> npt.NDArray[np.int64] | None:
+        """(K,) number of each class's body part, where the set names them."""
+        part_of = self.corpus.body_parts
+        if part_of is None:
+            return None
+        names = sorted(set(part_of.values()))
+        return np.array([names.index(part_of[name]) for name in self.classes], dtype=np.int64)
+
+    def headline(self, *metrics: str) -> tuple[str, ...]:
+        """Columns of a recognition table: top-1, top-5 where it tells something, the metrics.
+
+        Where the set names body parts, the mean F1 over both comes last.
+        """
+        top = ("top1", "top5") if self.num_classes > 5 else ("top1",)
+        return (*top, *metrics, *(() if self.parts is None else ("f1_mean",)))
+
     @cached_property
     def test_groups(self) -> list[str]:
         """Value of ``unit`` for each of the N test clips."""

@@ -27,6 +27,7 @@ from mgpose.io.importers.imported_pose import (
     csv_rows,
     read_each,
     require_source,
+    source_stems,
 )
 from mgpose.io.store import PoseStore
 from mgpose.structures import Annotation, InputError
@@ -45,7 +46,6 @@ _COLUMNS = (
 _TIME = re.compile(r"(?:(?:(\d{1,2}):)?(\d{1,3}):)?(\d{1,6}(?:\.\d{1,9})?)")
 _WHOLE_SECOND = 1.0
 _MAX_FRAMES = 10**9
-_SOURCES_NAME = "sources.csv"  # id and path of the videos that extraction read
 
 logger = logging.getLogger(__name__)
 
@@ -289,7 +289,9 @@ def annotate_store(path: Path, out: Path, options: ImportOptions) -> int:
     """
     labels = read_imigue_labels(path, options.frame_base)
     store = PoseStore(out)
-    numbers = {video: _number(video) for video in store} | dict(_source_numbers(out))
+    numbers = {video: _number(video) for video in store}
+    stems = {video: _number(stem) for video, stem in source_stems(out).items()}
+    numbers |= {video: number for video, number in stems.items() if number is not None}
     added: dict[str, tuple[Annotation, ...]] = {}
     for video, number in numbers.items():
         if number is not None and number in labels.videos and video in store:
@@ -304,16 +306,6 @@ def annotate_store(path: Path, out: Path, options: ImportOptions) -> int:
     logger.info("%d of %d videos of %s lie in the store", len(added), len(labels.videos), path)
     add_annotations(out, added)
     return len(added)
-
-
-def _source_numbers(store: Path) -> Iterator[tuple[str, int]]:
-    """Ids and numbers of the videos whose file name is a number."""
-    table = store / _SOURCES_NAME
-    if table.exists():
-        for _, row in csv_rows(table, ("id", "path")):
-            number = _number(Path(row["path"]).stem)
-            if number is not None:
-                yield row["id"], number
 
 
 def _number(name: str) -> int | None:

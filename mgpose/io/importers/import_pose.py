@@ -24,7 +24,7 @@ from mgpose.io.importers.imported_pose import (
     read_subjects,
 )
 from mgpose.io.importers.kinect_text import read_kinect_text
-from mgpose.io.importers.ma52 import read_ma52
+from mgpose.io.importers.ma52 import annotate_with_lists, read_ma52
 from mgpose.io.importers.miga import read_miga
 from mgpose.io.importers.mmaction_pickle import read_mmaction_pickle
 from mgpose.io.importers.nw_ucla import read_nw_ucla
@@ -77,9 +77,23 @@ FORMATS: dict[str, PoseFormat] = {
     "dwpose-npz": PoseFormat(read_dwpose_npz, "dwpose", _PICTURE),
 }
 
-# Labels of poses that a store already holds: source, store and options -> number of videos.
-LABEL_FORMATS: dict[str, Callable[[Path, Path, ImportOptions], int]] = {
-    "imigue": annotate_store,
+
+@dataclass(frozen=True)
+class LabelFormat:
+    """Labels of poses that a store already holds.
+
+    Args:
+        annotate: source, store and options -> number of videos.
+        takes: the options that it heeds; others are refused.
+    """
+
+    annotate: Callable[[Path, Path, ImportOptions], int]
+    takes: tuple[str, ...] = ()
+
+
+LABEL_FORMATS: dict[str, LabelFormat] = {
+    "imigue": LabelFormat(annotate_store, ("frame_base",)),
+    "ma52-labels": LabelFormat(annotate_with_lists),
 }
 
 
@@ -110,8 +124,9 @@ def import_poses(
             the whole source is bad, or the store or the source holds its id for other poses.
     """
     if format in LABEL_FORMATS:
-        options.refuse_others(format, ("frame_base",))
-        return LABEL_FORMATS[format](Path(source), Path(out), options)
+        labels = LABEL_FORMATS[format]
+        options.refuse_others(format, labels.takes)
+        return labels.annotate(Path(source), Path(out), options)
     if format not in FORMATS:
         raise InputError(
             f"unknown format {format!r}; known: {', '.join((*FORMATS, *LABEL_FORMATS))}"

@@ -18,6 +18,7 @@ from mgpose.io.annotations import ANNOTATIONS_NAME, read_annotations, write_anno
 from mgpose.structures import Annotation, FrameFlag, InputError, PoseSequence
 
 Item = TypeVar("Item")
+_SOURCES_NAME = "sources.csv"  # id and path of the videos that extraction read
 _MAX_TABLE = 2**28  # bytes of a table of labels or subjects
 
 
@@ -169,6 +170,17 @@ def add_annotations(store: Path, added: Mapping[str, tuple[Annotation, ...]]) ->
     new = [a for annotations in added.values() for a in annotations]
     tiers = {(a.video, a.tier) for a in new}
     write_annotations(table, [a for a in before if (a.video, a.tier) not in tiers] + new)
+
+
+def source_stems(store: Path) -> dict[str, str]:
+    """Id -> file name without suffix, of the videos that extraction read into this store.
+
+    Empty where the private ``sources.csv`` does not lie beside it.
+    """
+    table = store / _SOURCES_NAME
+    if not table.exists():
+        return {}
+    return {row["id"]: Path(row["path"]).stem for _, row in csv_rows(table, ("id", "path"))}
 
 
 def read_subjects(table: Path) -> dict[str, str]:

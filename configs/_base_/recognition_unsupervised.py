@@ -1,0 +1,2 @@
+# Linear probe, kNN and clustering of frozen embeddings.
+tasks = dict(recognition_unsupervised=dict())

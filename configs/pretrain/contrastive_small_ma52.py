@@ -1,0 +1,11 @@
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.data_ma52 import *
+    from .._base_.encoder_small import *
+
+# The frame rate is known: crops keep their pace.
+augment = dict(stretch=False)
+# Each clip is one micro-action and all are seen once an epoch: there is nothing to weigh.
+sampling = dict(quality=False)
+schedule = dict(epochs=30, batch_size=128, learning_rate=1e-3)

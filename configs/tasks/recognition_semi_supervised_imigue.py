@@ -1,0 +1,5 @@
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.data_imigue import *
+    from .._base_.recognition_semi_supervised import *
