@@ -183,8 +183,9 @@ class Emotion:
             "subjects. Principal components and regularisation are chosen by cross-validation over "
             "the people of the training part, never on test.",
             "p-value: of the balanced accuracy, labels permuted among the test videos of one "
-            "person, and among people with equally many test videos. The classifiers stay as they "
-            "are: to permute the whole pipeline would take a thousand trainings a row.",
+            "person, and among people with equally many test videos; exact where that leaves no more "
+            f"than {self.settings.draws} arrangements. The classifiers stay as they are: to permute "
+            "the whole pipeline would take a thousand trainings a row.",
         )
 
     def _notes_of_fold(
@@ -228,14 +229,14 @@ class Emotion:
 
 def _intervals(rows: Sequence[ResultRow], synthetic: bool) -> Figure:
     metric = "balanced_accuracy"
-    of_what = "synthetic videos" if synthetic else "videos"
-    title = f"Balanced accuracy over {of_what}, 95 % intervals over test subjects"
-    # A percentile interval need not hold its own value, where a few subjects answer alike.
-    held = []
+    lines = []
     for row in rows:
         value, low, high = (row.metrics[f"{metric}{end}"] for end in ("", "_low", "_high"))
-        held.append((row.name, row.kind, value, min(low, value), max(high, value)))
-    return intervals_figure(title, metric, 0.5, held)
+        # A percentile interval need not hold its own value, where a few subjects answer alike.
+        lines.append((row.name, row.kind, value, min(low, value), max(high, value)))
+    of_what = "synthetic videos" if synthetic else "videos"
+    title = f"Balanced accuracy over {of_what}, 95 % intervals over test subjects"
+    return intervals_figure(title, metric, 0.5, lines)
 
 
 def _verdict(rows: Sequence[ResultRow]) -> str:
