@@ -199,6 +199,8 @@ def test_frozen_embeddings_and_baselines_are_computed_once(data, encoder):
     few = np.arange(0, len(data.train.spans), 2)
     assert data.pca_svm(few) is data.pca_svm(few)
     assert data.pca_svm(few) is not data.pca_svm()
+    other = dataclasses.replace(data, test_whole=data.test_whole.subset([0, 1]))
+    assert len(other.pca_svm(few)) == 2  # what is known of other clips is not taken along
 
 
 def test_people_are_resampled_where_there_are_several(data):

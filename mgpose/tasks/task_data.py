@@ -52,7 +52,8 @@ class TaskData:
     description: str
     corpus: Corpus
     unit: str
-    _known: dict[Any, Any] = field(default_factory=dict, repr=False)
+    # What was computed; not an argument, so that a copy with other clips begins with nothing.
+    _known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, corpus: Corpus, split: Split) -> TaskData:
