@@ -9,7 +9,11 @@ from mgpose.structures import run_tool
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", help="config file, such as configs/tasks/*.py")
-    parser.add_argument("checkpoint", help="encoder.pth, or the work folder of tools/train.py")
+    parser.add_argument(
+        "checkpoint",
+        help="encoder.pth, an exported .safetensors, a shipped model's name, or the work folder "
+        "of tools/train.py",
+    )
     parser.add_argument("--out", help="folder for results.json and report.html")
     parser.add_argument("--task", nargs="+", default=[], help="run these tasks only")
     parser.add_argument("--fold", help="run one fold of the protocol only")

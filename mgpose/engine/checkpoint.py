@@ -7,8 +7,9 @@ the videos that pre-training saw.
 
 from __future__ import annotations
 
+import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,28 @@ from typing import Any
 import torch
 
 from mgpose.data.clips import ClipSettings
+from mgpose.data.folds import DataSettings
 from mgpose.models import Encoder, build_encoder
 from mgpose.structures import InputError, Skeleton, skeleton_by_name
 
 CHECKPOINT_VERSION = 2
 _ENCODER_PREFIX = "objective.teacher.encoder."
+_LISTS = frozenset({"keypoints", "videos", "without", "sets"})
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A set that pre-training read: its name, protocol and licence, and whether it is synthetic."""
+
+    name: str
+    protocol: str
+    licence: str = ""
+    synthetic: bool = False
+
+    @classmethod
+    def of(cls, data: DataSettings) -> TrainingSet:
+        """As the config has it."""
+        return cls(data.name, data.protocol, data.licence, data.synthetic)
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,10 @@ class CheckpointCard:
         data, protocol, fold: what it was pre-trained on.
         videos: ids of the videos that pre-training saw.
         seed: of the run.
+        sets: every set that it was pre-trained on; empty where that was not recorded.
+        clips: number of training clips, 0 where that was not recorded.
+        salt: in a shared model the ids in ``videos`` and ``fold`` (which may name a person) are
+            hashed by :func:`hash_id` with this salt; "" where they are plain.
     """
 
     skeleton: str
@@ -50,11 +72,26 @@ class CheckpointCard:
     seed: int
     architecture: str = "pose_graph_transformer"
     without: tuple[str, ...] = ()
+    sets: tuple[TrainingSet, ...] = ()
+    clips: int = 0
+    salt: str = ""
+
+    def __post_init__(self) -> None:
+        # As read back from plain types.
+        sets = (s if isinstance(s, TrainingSet) else TrainingSet(**s) for s in self.sets)
+        object.__setattr__(self, "sets", tuple(sets))
+
+    def seen(self, videos: Iterable[str]) -> tuple[str, ...]:
+        """Those of ``videos`` that pre-training saw, by id, sorted."""
+        known = set(self.videos)
+        return tuple(
+            v for v in sorted(set(videos)) if (hash_id(v, self.salt) if self.salt else v) in known
+        )
 
     def as_plain(self) -> dict[str, Any]:
         """Lists, numbers and strings only."""
         plain = asdict(self)
-        for name in ("keypoints", "videos", "without"):
+        for name in _LISTS:
             plain[name] = list(plain[name])
         plain["version"] = CHECKPOINT_VERSION
         return plain
@@ -83,22 +120,36 @@ def load_encoder(path: str | Path) -> tuple[Encoder, CheckpointCard]:
             made for another layout than the one of that name here.
     """
     content = read_checkpoint(path)
-    card = _card(content["mgpose"], path)
-    try:
-        encoder = card.fresh_encoder()
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: its encoder cannot be rebuilt: {error}") from error
+    card = read_card(content["mgpose"], path)
     state = {
         key.removeprefix(_ENCODER_PREFIX): value
         for key, value in content["state_dict"].items()
         if key.startswith(_ENCODER_PREFIX)
     }
+    return encoder_with(state, card, path), card
+
+
+def encoder_with(state: Mapping[str, Any], card: CheckpointCard, path: str | Path) -> Encoder:
+    """The card's encoder with these weights, in evaluation mode.
+
+    Args:
+        state: of the encoder alone.
+        card: rebuilds it.
+        path: of the file, for the message.
+
+    Raises:
+        InputError: when it cannot be rebuilt or the weights are not its own.
+    """
+    try:
+        encoder = card.fresh_encoder()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: its encoder cannot be rebuilt: {error}") from error
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: the weights do not fit the encoder: {reason}") from error
-    return encoder.eval(), card
+    return encoder.eval()
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -130,7 +181,21 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def _card(plain: Any, path: str | Path) -> CheckpointCard:
+def hash_id(name: str, salt: str) -> str:
+    """Hexadecimal SHA-256 of salt and id: whether an id is known can be asked, not which are known.
+
+    It hides names from readers. Who can guess an id can still test it.
+    """
+    return hashlib.sha256(f"{salt}/{name}".encode()).hexdigest()
+
+
+def read_card(plain: Any, path: str | Path) -> CheckpointCard:
+    """A card from what :meth:`CheckpointCard.as_plain` gave.
+
+    Raises:
+        InputError: for another version, missing or unknown fields, or a layout that is another
+            one here.
+    """
     version = plain.get("version") if isinstance(plain, dict) else None
     if version != CHECKPOINT_VERSION:
         raise InputError(
@@ -138,7 +203,7 @@ def _card(plain: Any, path: str | Path) -> CheckpointCard:
         )
     fields = {key: value for key, value in plain.items() if key != "version"}
     try:
-        for name in ("keypoints", "videos", "without"):
+        for name in _LISTS & fields.keys():
             fields[name] = tuple(fields[name])
         card = CheckpointCard(**fields)
         skeleton = skeleton_by_name(card.skeleton)

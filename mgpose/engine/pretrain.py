@@ -18,23 +18,20 @@ from mgpose.data.augment import Augmentation
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
 from mgpose.data.sampling import WindowSampler, window_weights
-from mgpose.engine.checkpoint import (
-    CheckpointCard,
-    check_layout,
-    load_encoder,
-    read_checkpoint,
-)
+from mgpose.engine.checkpoint import check_layout, load_encoder, read_checkpoint
 from mgpose.engine.collapse_alarm import CollapseAlarm
 from mgpose.engine.healthy_checkpoint import HEALTHY
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
+from mgpose.engine.model_files import load_model
 from mgpose.engine.monitor import ProbeHook
+from mgpose.engine.pretrain_card import pretrain_card
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
 from mgpose.engine.scalars import ClearNames
 from mgpose.engine.settings import PretrainSettings
 from mgpose.models.encoder import Encoder
 from mgpose.objectives import TeacherStudent
-from mgpose.structures import InputError, Split, skeleton_by_name
+from mgpose.structures import InputError, Split
 
 logger = logging.getLogger(__name__)
 FINAL_CHECKPOINT = "encoder.pth"
@@ -200,7 +197,7 @@ def build_runner(
             "logger": {"type": "LoggerHook", "interval": 10, "log_metric_by_epoch": False},
         },
         custom_hooks=[
-            PlainCheckpointHook(_card(settings, split, clips)),
+            PlainCheckpointHook(pretrain_card(settings, split, clips)),
             _probe(settings, corpus, split, clips),
             FiniteLossHook(),
         ],
@@ -263,7 +260,7 @@ def _model(
 
 
 def _initial(settings: PretrainSettings, corpus: Corpus, split: Split) -> Encoder | None:
-    """The encoder that ``schedule.start_from`` names: a file, or a work folder of the same folds.
+    """The encoder that ``schedule.start_from`` names: a file, a shipped model, or a work folder.
 
     Raises:
         InputError: when it is of another layout or architecture, or has seen a test video.
@@ -273,13 +270,13 @@ def _initial(settings: PretrainSettings, corpus: Corpus, split: Split) -> Encode
     path = Path(settings.schedule.start_from)
     if path.is_dir():
         path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
-    encoder, card = load_encoder(path)
+    encoder, card = load_model(path)
     check_layout(card, corpus.skeleton, path)
     same = (card.size, card.patch, card.architecture, tuple(card.without))
     ours = settings.encoder
     if same != (ours.size, ours.patch, ours.architecture, ours.without):
         raise InputError(f"{path}: expected an encoder as in the config, {ours}, found {same}")
-    seen = sorted(set(card.videos) & {*split.test, *split.val})
+    seen = card.seen((*split.test, *split.val))
     if seen:
         raise InputError(f"{path}: it was trained on {len(seen)} videos of the test part")
     return encoder
@@ -334,25 +331,6 @@ def _schedulers(settings: PretrainSettings, steps: int) -> list[dict[str, object
         "T_max": max(1, steps - warm),
     }
     return [linear, cosine]
-
-
-def _card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> CheckpointCard:
-    data = settings.data
-    return CheckpointCard(
-        skeleton=data.skeleton,
-        keypoints=skeleton_by_name(data.skeleton).keypoints,
-        size=settings.encoder.size,
-        patch=settings.encoder.patch,
-        dropout=settings.encoder.dropout,
-        clip=dataclasses.asdict(data.clip),
-        data=data.name,
-        protocol=split.protocol,
-        fold=split.fold,
-        videos=tuple(sorted({span.video for span in clips.spans})),
-        seed=settings.seed,
-        architecture=settings.encoder.architecture,
-        without=settings.encoder.without,
-    )
 
 
 def _probe(

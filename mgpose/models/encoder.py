@@ -71,6 +71,10 @@ class Encoder(Protocol):
         """As of ``nn.Module``."""
         ...
 
+    def state_dict(self) -> dict[str, Any]:
+        """As of ``nn.Module``."""
+        ...
+
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:

@@ -13,7 +13,8 @@ import torch
 from tqdm import tqdm
 
 from mgpose.data.folds import Corpus, DataSettings
-from mgpose.engine.checkpoint import CheckpointCard, check_layout, load_encoder
+from mgpose.engine.checkpoint import CheckpointCard, check_layout
+from mgpose.engine.model_files import load_model, weights_fingerprint
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir
 from mgpose.evaluation.report import write_report
 from mgpose.evaluation.results import TaskResult, write_results
@@ -81,7 +82,8 @@ def evaluate(
 
     Args:
         settings: data, tasks, seed.
-        checkpoint: one file, or the work folder of a training run with a sub-folder a fold.
+        checkpoint: one file, the name of a shipped model, or the work folder of a training run
+            with a sub-folder a fold.
         out: folder for the results.
         only: names of the tasks to run; empty for all that the settings hold.
 
@@ -103,11 +105,12 @@ def evaluate(
         for split in splits:
             data = TaskData.of(corpus, split)
             encoder, card = encoders[split.fold]
+            pretraining = _pretraining(encoder, card)
             untrained = card.fresh_encoder(settings.seed + 1).eval()
             for name, task in chosen.items():
                 progress.set_description(f"{split.fold}: {name}")
                 runner = RUNNERS[name](data, untrained, task, settings.seed)
-                found[name].append(_with_effort(runner.run(encoder), settings.effort, card))
+                found[name].append(_with_effort(runner.run(encoder), settings.effort, pretraining))
                 progress.update()
     results = {name: combine_folds(folds) for name, folds in found.items()}
     Path(out).mkdir(parents=True, exist_ok=True)
@@ -139,7 +142,7 @@ def _encoder(
     path = Path(checkpoint)
     if path.is_dir():
         path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
-    encoder, card = load_encoder(path)
+    encoder, card = load_model(path)
     check_layout(card, corpus.skeleton, path)
     clip = dataclasses.asdict(corpus.settings.clip)
     for name in ("frames", "rate"):
@@ -147,7 +150,7 @@ def _encoder(
             raise InputError(
                 f"{path}: made for clips of {name} {card.clip[name]}, the config has {clip[name]}"
             )
-    seen = sorted(set(card.videos) & set(split.test))
+    seen = card.seen(split.test)
     if seen:
         raise InputError(
             f"{path}: pre-training saw {len(seen)} of the test videos of fold {split.fold!r}, such "
@@ -156,17 +159,22 @@ def _encoder(
     return encoder, card
 
 
-def _with_effort(result: TaskResult, effort: str, card: CheckpointCard) -> TaskResult:
-    """Write down how much was run, and what the encoder was pre-trained on."""
-    pretraining = {
+def _pretraining(encoder: Encoder, card: CheckpointCard) -> dict[str, Any]:
+    """Which encoder was measured, and what it was pre-trained on."""
+    return {
         "data": card.data,
         "protocol": card.protocol,
         "videos": len(card.videos),
         "architecture": card.architecture,
         "size": card.size,
         "seed": card.seed,
+        "weights": weights_fingerprint(encoder.state_dict()),
         "test_videos_seen": 0,  # by id; _encoder refuses any other number
     }
+
+
+def _with_effort(result: TaskResult, effort: str, pretraining: Mapping[str, Any]) -> TaskResult:
+    """Write down how much was run, and on which encoder."""
     protocol: Mapping[str, Any] = {
         **result.protocol,
         "effort": effort,
