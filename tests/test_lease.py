@@ -145,6 +145,7 @@ def rival(folder: Path, barrier, results) -> None:
         barrier.wait()
         if take_lease(folder, f"n{number}") is not None:
             won.append(number)
+    barrier.wait()  # the last lease must not go stale, by its owner's end, while others still try
     results.put(won)
 
 
