@@ -10,9 +10,11 @@ import pytest
 import torch
 
 import mgpose
-from mgpose.engine.checkpoint import TrainingSet, load_encoder
+from mgpose.data.folds import Corpus
+from mgpose.engine.checkpoint import SeenVideos, TrainingSet, load_encoder
 from mgpose.engine.export import export_model
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, pretrain
+from mgpose.engine.pretrain_card import pretrain_card
 from mgpose.engine.settings import PretrainSettings, read_settings
 from mgpose.evaluation.results import read_results
 from mgpose.structures import InputError
@@ -66,7 +68,6 @@ def test_evaluation_takes_an_exported_model_wherever_it_takes_a_checkpoint(
 
 def test_the_leakage_check_works_on_hashes(checkpoint, settings, tiny_store, tmp_path):
     _, card = load_encoder(checkpoint)
-    from mgpose.data.folds import Corpus
 
     (split,) = Corpus(settings.data).folds()
     videos = [*card.videos, split.test[0]]
@@ -84,10 +85,22 @@ def test_training_goes_on_from_an_exported_model(checkpoint, tiny_config, tmp_pa
     config = {**tiny_config, "schedule": schedule, "sampling": {"samples": 8}}
     config["monitor"] = {"clips": 8, "stop_on_collapse": False}
     pretrain(read_settings(PretrainSettings, config), tmp_path / "run")
-    after, _ = load_encoder(tmp_path / "run" / FINAL_CHECKPOINT)
+    after, said = load_encoder(tmp_path / "run" / FINAL_CHECKPOINT)
     start, _ = mgpose.load_model(model)
     for key, value in start.state_dict().items():
         torch.testing.assert_close(after.state_dict()[key], value, rtol=0, atol=1e-6)
+    # What the first one saw is not forgotten, also not after a second export.
+    assert [one.salt for one in said.trainings] == ["", mgpose.load_model(model).card.salt]
+    assert [one.name for one in said.sets] == ["tiny corpus"]
+    alone = changed(
+        tmp_path / "run" / FINAL_CHECKPOINT, tmp_path / "b.pth", card_changed(videos=["x"])
+    )
+    again = mgpose.load_model(export_model(alone, "b", tmp_path, licences=LICENCE).weights).card
+    _, first = load_encoder(checkpoint)
+    assert again.seen((*first.videos, "x", "y")) == tuple(sorted((*first.videos, "x")))
+    assert "x" not in again.videos
+    text = (tmp_path / "b.md").read_text()
+    assert f"1 videos, {said.clips} clips, seed 0, after {len(first.videos)} videos" in text
 
 
 def test_the_card_has_its_blocks_and_the_numbers_of_the_results(checkpoint, results, tmp_path):
@@ -185,6 +198,24 @@ def test_a_checkpoint_that_did_not_record_its_sets_takes_them_from_the_command(
     assert "| tiny corpus | synthetic | made by mgpose |" in text
     assert "| second | not recorded | MIT |" in text
     assert "number not recorded" in text
+
+
+def test_sets_of_the_model_that_a_run_starts_from_are_named(tiny_config, checkpoint):
+    _, first = load_encoder(checkpoint)
+    sets = (TrainingSet("a", "p", "MIT"), TrainingSet("tiny corpus", "other", "MIT"))
+    start = dataclasses.replace(first, sets=sets)
+    settings = read_settings(PretrainSettings, tiny_config)
+    (split,) = Corpus(settings.data).folds()
+    clips = Corpus(settings.data).unlabelled(split.train[:1])
+    card = pretrain_card(settings, split, clips, start)
+    ours = TrainingSet.of(settings.data)
+    assert card.sets == (ours, *sets)
+    assert card.earlier == (SeenVideos(first.videos),)
+    assert pretrain_card(settings, split, clips).sets == (ours,)
+    again = pretrain_card(settings, split, clips, card)
+    assert again.sets == card.sets
+    old = dataclasses.replace(first, data="b", protocol="q", sets=())
+    assert pretrain_card(settings, split, clips, old).sets == (ours, TrainingSet("b", "q"))
 
 
 def test_the_config_says_the_licence(tiny_config):

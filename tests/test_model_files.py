@@ -16,7 +16,7 @@ from torch import nn
 import mgpose
 from mgpose.data.clips import ClipSettings
 from mgpose.engine import model_files
-from mgpose.engine.checkpoint import CheckpointCard, TrainingSet, load_encoder
+from mgpose.engine.checkpoint import CheckpointCard, SeenVideos, TrainingSet, load_encoder
 from mgpose.engine.export import export_model, rounding_error
 from mgpose.engine.model_files import Model, pack_model, unpack_model, weights_fingerprint
 from mgpose.engine.pretrain import FINAL_CHECKPOINT
@@ -183,8 +183,10 @@ def test_no_id_of_a_video_or_a_person_is_in_any_byte(checkpoint, exported, tiny_
     )
     for name in {*PoseStore(tiny_store), *people, card.fold, str(tiny_store)}:
         assert name.encode() not in content
-    files = pack_model("a", card_of().fresh_encoder(), card_of())
+    card = card_of(earlier=(SeenVideos(("anna-early",)), SeenVideos(("00ff",), "salt")))
+    files = pack_model("a", card.fresh_encoder(), card)
     content = files.weights + files.description_text.encode()
+    assert b"00ff" in content
     assert not [name for name in (b"anna", b"berta", b"interview") if name in content]
 
 
@@ -274,6 +276,7 @@ FORGERIES = {
     "weights as a list": (lambda d: d.update(weights=[1]), "lacks"),
     "no card": (lambda d: d.pop("card"), "card"),
     "card as a list": (lambda d: d.update(card=[1]), "version"),
+    "earlier as text": (lambda d: d["card"].update(earlier=["a"]), "cannot be read"),
     "sets as numbers": (lambda d: d["card"].update(sets=[1]), "cannot be read"),
 }
 

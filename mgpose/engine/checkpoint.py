@@ -23,7 +23,7 @@ from mgpose.structures import InputError, Skeleton, skeleton_by_name
 
 CHECKPOINT_VERSION = 2
 _ENCODER_PREFIX = "objective.teacher.encoder."
-_LISTS = frozenset({"keypoints", "videos", "without", "sets"})
+_LISTS = frozenset({"keypoints", "videos", "without", "sets", "earlier"})
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,28 @@ class TrainingSet:
 
 
 @dataclass(frozen=True)
+class SeenVideos:
+    """Ids of videos that a training saw, plain or hashed by :func:`hash_id` with the salt."""
+
+    videos: tuple[str, ...]
+    salt: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "videos", tuple(self.videos))
+
+    def among(self, videos: Iterable[str]) -> set[str]:
+        """Those of these plain ids that it saw."""
+        known = set(self.videos)
+        return {v for v in videos if (hash_id(v, self.salt) if self.salt else v) in known}
+
+    def hashed(self, salt: str) -> SeenVideos:
+        """Without plain ids, in an order that says nothing about them."""
+        if self.salt:
+            return self
+        return SeenVideos(tuple(sorted(hash_id(v, salt) for v in self.videos)), salt)
+
+
+@dataclass(frozen=True)
 class CheckpointCard:
     """What a checkpoint says of itself.
 
@@ -57,6 +79,7 @@ class CheckpointCard:
         clips: number of training clips, 0 where that was not recorded.
         salt: in a shared model the ids in ``videos`` and ``fold`` (which may name a person) are
             hashed by :func:`hash_id` with this salt; "" where they are plain.
+        earlier: what the encoders saw from which it went on.
     """
 
     skeleton: str
@@ -75,24 +98,37 @@ class CheckpointCard:
     sets: tuple[TrainingSet, ...] = ()
     clips: int = 0
     salt: str = ""
+    earlier: tuple[SeenVideos, ...] = ()
 
     def __post_init__(self) -> None:
         # As read back from plain types.
         sets = (s if isinstance(s, TrainingSet) else TrainingSet(**s) for s in self.sets)
         object.__setattr__(self, "sets", tuple(sets))
+        earlier = (e if isinstance(e, SeenVideos) else SeenVideos(**e) for e in self.earlier)
+        object.__setattr__(self, "earlier", tuple(earlier))
+
+    @property
+    def trainings(self) -> tuple[SeenVideos, ...]:
+        """What this training saw, and those before it."""
+        return (SeenVideos(self.videos, self.salt), *self.earlier)
+
+    @property
+    def known_sets(self) -> tuple[TrainingSet, ...]:
+        """``sets``, or the one that is known where they were not recorded."""
+        return self.sets or (TrainingSet(self.data, self.protocol),)
 
     def seen(self, videos: Iterable[str]) -> tuple[str, ...]:
-        """Those of ``videos`` that pre-training saw, by id, sorted."""
-        known = set(self.videos)
-        return tuple(
-            v for v in sorted(set(videos)) if (hash_id(v, self.salt) if self.salt else v) in known
-        )
+        """Those of ``videos`` that this training or one before it saw, by id, sorted."""
+        asked = set(videos)
+        return tuple(sorted(set().union(*(t.among(asked) for t in self.trainings))))
 
     def as_plain(self) -> dict[str, Any]:
         """Lists, numbers and strings only."""
         plain = asdict(self)
         for name in _LISTS:
             plain[name] = list(plain[name])
+        for one in plain["earlier"]:
+            one["videos"] = list(one["videos"])
         plain["version"] = CHECKPOINT_VERSION
         return plain
 

@@ -120,11 +120,11 @@ def _with_licences(
     Raises:
         InputError: when one has none, or a licence is given for a set that it was not trained on.
     """
-    sets = card.sets
-    if not sets:
+    sets = card.known_sets
+    if not card.sets:
         # A checkpoint of before sets were recorded knows its first one only.
         others = [TrainingSet(name, "not recorded") for name in given if name != card.data]
-        sets = (TrainingSet(card.data, card.protocol), *others)
+        sets = (*sets, *others)
     names = [one.name for one in sets]
     unknown = sorted(set(given) - set(names))
     if unknown:

@@ -96,7 +96,9 @@ def _training(card: CheckpointCard) -> str:
     table = _table("## Training data", ("set", "protocol, its train part", "licence"), rows)
     clips = f"{card.clips:,} clips" if card.clips else "clips: number not recorded"
     videos = f"{len(card.videos):,} videos"
-    return f"{table}\n\n{videos}, {clips}, seed {card.seed}. No label was trained on."
+    before = sum(len(training.videos) for training in card.earlier)
+    after = f", after {before:,} videos of the model that it went on from" if before else ""
+    return f"{table}\n\n{videos}, {clips}, seed {card.seed}{after}. No label was trained on."
 
 
 def _measured(results: Mapping[str, TaskResult]) -> str:

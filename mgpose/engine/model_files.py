@@ -52,7 +52,7 @@ _SHARED = frozenset(
         *("data", "protocol", "sets", "clips", "seed", "salt"),
     }
 )
-_HASHED = frozenset({"videos", "fold"})
+_HASHED = frozenset({"videos", "fold", "earlier"})
 
 
 class Model(NamedTuple):
@@ -241,8 +241,9 @@ def _shared_card(card: CheckpointCard, salt: str) -> CheckpointCard:
         raise TypeError(f"fields of the card that are neither shared nor hashed: {undecided}")
     if card.salt:
         return card
-    videos = tuple(sorted(hash_id(video, salt) for video in card.videos))
-    return replace(card, videos=videos, fold=hash_id(card.fold, salt), salt=salt)
+    own, *earlier = (training.hashed(salt) for training in card.trainings)
+    fold = hash_id(card.fold, salt)
+    return replace(card, videos=own.videos, fold=fold, salt=salt, earlier=tuple(earlier))
 
 
 def _digest(description: Mapping[str, Any]) -> str:

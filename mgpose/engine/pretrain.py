@@ -22,7 +22,7 @@ from mgpose.engine.checkpoint import check_layout, load_encoder, read_checkpoint
 from mgpose.engine.collapse_alarm import CollapseAlarm
 from mgpose.engine.healthy_checkpoint import HEALTHY
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
-from mgpose.engine.model_files import load_model
+from mgpose.engine.model_files import Model, load_model
 from mgpose.engine.monitor import ProbeHook
 from mgpose.engine.pretrain_card import pretrain_card
 from mgpose.engine.pretrain_model import PretrainModel
@@ -173,8 +173,9 @@ def build_runner(
             f"{split.fold}: an epoch of {windows} windows is less than a batch of "
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
+    initial = _initial(settings, corpus, split)
     try:
-        model = _model(settings, corpus, clips, _initial(settings, corpus, split))
+        model = _model(settings, corpus, clips, initial.encoder if initial else None)
     except ValueError as error:
         raise InputError(f"{settings.data.name}: {error}") from error
     loader = _loader(settings, corpus, clips)
@@ -197,7 +198,9 @@ def build_runner(
             "logger": {"type": "LoggerHook", "interval": 10, "log_metric_by_epoch": False},
         },
         custom_hooks=[
-            PlainCheckpointHook(pretrain_card(settings, split, clips)),
+            PlainCheckpointHook(
+                pretrain_card(settings, split, clips, initial.card if initial else None)
+            ),
             _probe(settings, corpus, split, clips),
             FiniteLossHook(),
         ],
@@ -259,7 +262,7 @@ def _model(
     )
 
 
-def _initial(settings: PretrainSettings, corpus: Corpus, split: Split) -> Encoder | None:
+def _initial(settings: PretrainSettings, corpus: Corpus, split: Split) -> Model | None:
     """The encoder that ``schedule.start_from`` names: a file, a shipped model, or a work folder.
 
     Raises:
@@ -279,7 +282,7 @@ def _initial(settings: PretrainSettings, corpus: Corpus, split: Split) -> Encode
     seen = card.seen((*split.test, *split.val))
     if seen:
         raise InputError(f"{path}: it was trained on {len(seen)} videos of the test part")
-    return encoder
+    return Model(encoder, card)
 
 
 def _loader(

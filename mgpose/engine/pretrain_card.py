@@ -10,15 +10,25 @@ from mgpose.engine.settings import PretrainSettings
 from mgpose.structures import Split, skeleton_by_name
 
 
-def pretrain_card(settings: PretrainSettings, split: Split, clips: ClipDataset) -> CheckpointCard:
+def pretrain_card(
+    settings: PretrainSettings,
+    split: Split,
+    clips: ClipDataset,
+    start: CheckpointCard | None = None,
+) -> CheckpointCard:
     """The card of one fold's run.
 
     Args:
         settings: the experiment.
         split: the fold of its first set.
         clips: the training clips of all its sets.
+        start: card of the encoder that it goes on from: what that one saw, this one has seen.
     """
     data = settings.data
+    sets = [TrainingSet.of(one) for one in (data, *settings.further)]
+    own = {(one.name, one.protocol) for one in sets}
+    known = start.known_sets if start else ()
+    before = [one for one in known if (one.name, one.protocol) not in own]
     return CheckpointCard(
         skeleton=data.skeleton,
         keypoints=skeleton_by_name(data.skeleton).keypoints,
@@ -33,6 +43,7 @@ def pretrain_card(settings: PretrainSettings, split: Split, clips: ClipDataset) 
         seed=settings.seed,
         architecture=settings.encoder.architecture,
         without=settings.encoder.without,
-        sets=tuple(map(TrainingSet.of, (data, *settings.further))),
+        sets=(*sets, *before),
         clips=len(clips.spans),
+        earlier=start.trainings if start else (),
     )
