@@ -11,6 +11,7 @@ from mgpose.data.augment import (
     drop,
     jitter,
     mirror_clips,
+    transform_parts,
     transform_space,
 )
 from mgpose.structures import KINECT_20, UPPER_BODY_HANDS_FACE, PoseSequence, Skeleton, mirror
@@ -275,9 +276,95 @@ def test_jitter_shrinks_with_confidence():
     assert torch.equal(jitter(x, 0.02, generator())[..., -1], x[..., -1])
 
 
+def parts_moved(skeleton, batch=14, missing=0.2, **ranges):
+    """Clips before and after, and each keypoint's part."""
+    x, mask = clips(skeleton, batch, missing=missing)
+    out = transform_parts(x, mask, skeleton, replace(OFF, **ranges), generator(7))
+    return x, mask, out, torch.from_numpy(skeleton.part_of)
+
+
+@SKELETONS
+def test_parts_move_by_themselves_and_the_first_stays(skeleton):
+    ranges = {"part_shift": 0.1, "part_turn": 0.3, "part_scale": 0.2}
+    x, mask, out, part_of = parts_moved(skeleton, **ranges)
+    assert torch.equal(out[:, :, part_of == 0], x[:, :, part_of == 0])
+    assert torch.equal(out[~mask], x[~mask])
+    assert torch.equal(out[..., -1], x[..., -1])
+    for p in range(1, len(skeleton.parts)):
+        points = mask & (part_of == p)
+        assert not (out[points] == x[points]).all(-1).any()
+    assert torch.equal(transform_parts(x, mask, skeleton, OFF, generator()), x)
+
+
+@SKELETONS
+def test_a_shift_of_a_part_is_one_vector_in_all_frames(skeleton):
+    x, mask, out, part_of = parts_moved(skeleton, part_shift=0.1)
+    by = out[..., :-1] - x[..., :-1]
+    found = []
+    for b in range(len(x)):
+        for p in range(1, len(skeleton.parts)):
+            moved = by[b][mask[b] & (part_of == p)]
+            assert len(moved) > 1
+            torch.testing.assert_close(moved, moved[:1].expand_as(moved), atol=1e-5, rtol=0)
+            found.append(moved[0])
+    size = torch.stack(found).abs()
+    assert size.max() <= 0.1 + 1e-5
+    assert (size.amax(0) > 0.08).all()
+
+
+@SKELETONS
+def test_a_turn_keeps_a_part_in_its_shape_and_place(skeleton):
+    x, mask, out, part_of = parts_moved(skeleton, missing=0, part_turn=0.5)
+    points = (part_of == 1).nonzero()[:, 0]
+    for b in range(0, len(x), 3):
+        frames = mask[b, :, points].all(1)
+        before, after = x[b, frames][:, points, :-1], out[b, frames][:, points, :-1]
+        assert not torch.allclose(before, after, atol=1e-3)
+        flat = [part.flatten(0, 1) for part in (before, after)]
+        torch.testing.assert_close(torch.pdist(flat[0]), torch.pdist(flat[1]))
+        torch.testing.assert_close(flat[0].mean(0), flat[1].mean(0), atol=1e-5, rtol=0)
+        if skeleton.dims == 3:  # about the vertical
+            torch.testing.assert_close(before[..., 1], after[..., 1])
+
+
+@SKELETONS
+def test_a_part_grows_about_its_own_middle(skeleton):
+    x, mask, out, part_of = parts_moved(skeleton, part_scale=0.2)
+    ratios = []
+    for b in range(len(x)):
+        for p in range(1, len(skeleton.parts)):
+            points = mask[b] & (part_of == p)
+            before, after = x[b][points][:, :-1], out[b][points][:, :-1]
+            middle = before.mean(0)
+            ratio = (after - middle).norm() / (before - middle).norm()
+            torch.testing.assert_close(after, middle + ratio * (before - middle), atol=1e-4, rtol=0)
+            ratios.append(float(ratio))
+    assert 0.8 - 1e-4 <= min(ratios) < 0.85
+    assert 1.15 < max(ratios) <= 1.2 + 1e-4
+
+
+def test_a_local_view_keeps_a_short_stretch():
+    x, mask = times(batch=600)
+    out, seen = crop_time(
+        x, mask, replace(OFF, crop=0.25, crop_most=0.5, stretch=True), generator()
+    )
+    assert seen.all()
+    kept = out[:, -1, 0, 0] - out[:, 0, 0, 0] + 1
+    assert 0.25 * 32 - 1e-3 <= kept.min() < 8.5
+    assert 15.5 < kept.max() <= 0.5 * 32 + 1e-3
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"crop": 0}, {"crop": 1.2}, {"mirror": -0.1}, {"drop_part": 1.5}], ids=str
+    ("wrong", "message"),
+    [
+        ({"crop": 0}, "0 < crop"),
+        ({"crop": 1.2}, "crop <= crop_most"),
+        ({"crop": 0.6, "crop_most": 0.5}, "crop <= crop_most"),
+        ({"crop_most": 1.5}, "crop_most <= 1"),
+        ({"mirror": -0.1}, "mirror must"),
+        ({"drop_part": 1.5}, "drop_part must"),
+    ],
 )
-def test_settings_refuse(wrong):
-    with pytest.raises(ValueError, match="must"):
+def test_settings_refuse(wrong, message):
+    with pytest.raises(ValueError, match=message):
         AugmentSettings(**wrong)

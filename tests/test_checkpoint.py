@@ -63,7 +63,7 @@ def test_the_encoder_is_the_trained_one(path, content):
     encoder, card = load_encoder(path)
     assert not encoder.training
     state = encoder.state_dict()
-    prefix = "objective.encoder."
+    prefix = "objective.teacher.encoder."
     trained = {
         k.removeprefix(prefix): v for k, v in content["state_dict"].items() if k.startswith(prefix)
     }
@@ -170,13 +170,14 @@ def without(key):
 
 
 def first_weight(content):
-    return next(k for k in content["state_dict"] if k.startswith("objective.encoder."))
+    return next(k for k in content["state_dict"] if k.startswith("objective.teacher.encoder."))
 
 
 CHANGES = {
-    "version": (changed_card(version=99), "version 1, found 99"),
-    "no version": (without("version"), "version 1, found None"),
-    "card": (lambda content: content.update(mgpose=[1]), "version 1, found None"),
+    "version": (changed_card(version=99), "version 2, found 99"),
+    "an earlier version": (changed_card(version=1), "version 2, found 1"),
+    "no version": (without("version"), "version 2, found None"),
+    "card": (lambda content: content.update(mgpose=[1]), "version 2, found None"),
     "layout": (changed_card(skeleton="kinect_20"), "layout 'kinect_20'"),
     "unknown layout": (changed_card(skeleton="dog_17"), "dog_17"),
     "keypoints": (lambda content: content["mgpose"]["keypoints"].reverse(), "layout"),
@@ -194,7 +195,7 @@ CHANGES = {
         "do not fit",
     ),
     "weight added": (
-        lambda c: c["state_dict"].update({"objective.encoder.x": torch.zeros(2)}),
+        lambda c: c["state_dict"].update({"objective.teacher.encoder.x": torch.zeros(2)}),
         "do not fit",
     ),
     "weights are a list": (lambda content: content.update(state_dict=[1]), "tools/train.py"),

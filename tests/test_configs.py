@@ -39,6 +39,27 @@ def test_pretrain_configs(repo):
         assert settings.data.clip.frames % settings.encoder.patch == 0
 
 
+def test_the_quickstart_draws_two_views_and_no_more(repo):
+    """It is to stay the cheapest way through the whole library."""
+    path = repo / "configs/pretrain/contrastive_tiny_quickstart.py"
+    settings = read_settings(PretrainSettings, load_config(path))
+    assert settings.views.local == 0
+    assert settings.objective.mixed == 0
+
+
+def test_further_sets_are_read_like_the_first(repo):
+    path = repo / "configs/pretrain/contrastive_small_ksl13.py"
+    config = load_config(path)
+    config["further"] = [{"name": "more", "store": "data/more", "protocol": "unlabelled"}]
+    config["encoder"] |= {"without": ["bone"]}
+    settings = read_settings(PretrainSettings, config)
+    assert [data.store for data in settings.further] == ["data/more"]
+    assert settings.encoder.without == ("bone",)
+    config["further"][0]["stroe"] = "x"
+    with pytest.raises(InputError, match=r"config.further\[0\]: unknown key 'stroe'"):
+        read_settings(PretrainSettings, config)
+
+
 def test_task_configs_fit_their_pretraining(repo):
     pretraining = {
         path.stem.split("_", 2)[2]: read_settings(PretrainSettings, load_config(path))
@@ -90,6 +111,8 @@ def changed(values, dotted, value):
         ("encoder.sise", "size"),
         ("schedule.epoch", "epochs"),
         ("objective.temprature", "temperature"),
+        ("objective.maskd", "masked"),
+        ("views.locl", "local"),
         ("augment.miror", "mirror"),
         ("monitor.intervall", "interval"),
         ("sampling.qualty", "quality"),
@@ -134,7 +157,16 @@ def test_mistyped_task_key(tiny_config, dotted, nearest):
         ("schedule.epochs", 0, "epochs >= 1"),
         ("schedule.batch_size", 1, "batch_size >= 2"),
         ("schedule.checkpoint_interval", 0, "checkpoint_interval >= 1"),
-        ("augment.crop", 0.0, "crop must lie in"),
+        ("schedule.layer_decay", 0.0, "layer_decay must lie in"),
+        ("schedule.start_from", 3, "expected str"),
+        ("augment.crop", 0.0, "0 < crop <= crop_most"),
+        ("objective.soft", 1.0, "soft and mask_share must lie in"),
+        ("objective.clip", 0.0, "clip > 0"),
+        ("views.local", -1, "local >= 0"),
+        ("views.local_crop", 0.8, "local_crop <= local_crop_most"),
+        ("encoder.without", "bone", "expected a list"),
+        ("encoder.without", [3], "expected str"),
+        ("further", [3], "expected a section"),
         ("augment.mirror", 2, "must be a probability"),
     ],
 )

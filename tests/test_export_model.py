@@ -11,10 +11,9 @@ import torch
 
 import mgpose
 from mgpose.data.folds import Corpus
-from mgpose.engine.checkpoint import SeenVideos, TrainingSet, load_encoder
+from mgpose.engine.checkpoint import TrainingSet, load_encoder
 from mgpose.engine.export import export_model
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, pretrain
-from mgpose.engine.pretrain_card import pretrain_card
 from mgpose.engine.settings import PretrainSettings, read_settings
 from mgpose.evaluation.results import read_results
 from mgpose.structures import InputError
@@ -31,6 +30,7 @@ def checkpoint(tiny_run):
 @pytest.fixture(scope="module")
 def settings(tiny_config):
     values = {"data": tiny_config["data"], "tasks": {"retrieval": {}}, "threads": 1}
+    values["seeds"] = [0]
     return read_settings(EvaluateSettings, values)
 
 
@@ -84,23 +84,30 @@ def test_training_goes_on_from_an_exported_model(checkpoint, tiny_config, tmp_pa
     schedule |= {"learning_rate": 1e-12, "weight_decay": 0.0}
     config = {**tiny_config, "schedule": schedule, "sampling": {"samples": 8}}
     config["monitor"] = {"clips": 8, "stop_on_collapse": False}
+    renamed = {**tiny_config["data"], "name": "second set", "licence": "CC0"}
+    config["data"] = renamed
     pretrain(read_settings(PretrainSettings, config), tmp_path / "run")
     after, said = load_encoder(tmp_path / "run" / FINAL_CHECKPOINT)
     start, _ = mgpose.load_model(model)
     for key, value in start.state_dict().items():
         torch.testing.assert_close(after.state_dict()[key], value, rtol=0, atol=1e-6)
     # What the first one saw is not forgotten, also not after a second export.
-    assert [one.salt for one in said.trainings] == ["", mgpose.load_model(model).card.salt]
-    assert [one.name for one in said.sets] == ["tiny corpus"]
-    alone = changed(
-        tmp_path / "run" / FINAL_CHECKPOINT, tmp_path / "b.pth", card_changed(videos=["x"])
-    )
-    again = mgpose.load_model(export_model(alone, "b", tmp_path, licences=LICENCE).weights).card
     _, first = load_encoder(checkpoint)
-    assert again.seen((*first.videos, "x", "y")) == tuple(sorted((*first.videos, "x")))
-    assert "x" not in again.videos
-    text = (tmp_path / "b.md").read_text()
-    assert f"1 videos, {said.clips} clips, seed 0, after {len(first.videos)} videos" in text
+    assert sorted(said.videos) == sorted(first.videos)
+    assert [(one.name, one.licence) for one in said.trained_on] == [
+        ("second set", "CC0"),
+        ("tiny corpus", "made by mgpose"),
+    ]
+    unknown = mgpose.load_model(model).card.videos
+    alone = changed(
+        tmp_path / "run" / FINAL_CHECKPOINT,
+        tmp_path / "b.pth",
+        card_changed(videos=["x", *unknown]),
+    )
+    again = mgpose.load_model(export_model(alone, "b", tmp_path).weights).card
+    asked = {*first.videos, "x"}
+    assert set(again.revealed((*asked, "y")).videos) == asked
+    assert not set(again.videos) & asked
 
 
 def test_the_card_has_its_blocks_and_the_numbers_of_the_results(checkpoint, results, tmp_path):
@@ -155,6 +162,27 @@ def test_results_of_another_encoder_are_refused(checkpoint, results, tmp_path, c
     assert not (tmp_path / "out").exists()
 
 
+def test_results_over_several_seeds_or_folds(checkpoint, results, tmp_path):
+    content = json.loads(results.read_text())
+    protocol = content["tasks"]["retrieval"]["protocol"]
+    ours = protocol["pretraining"]
+    other = {**ours, "seed": 1, "weights": "1" * 64}
+    path = tmp_path / "several.json"
+
+    def text(pretraining):
+        protocol["pretraining"] = pretraining
+        path.write_text(json.dumps(content))
+        return export_model(checkpoint, "tiny", tmp_path, path, LICENCE).card.read_text()
+
+    of_seeds = "Mean over pre-trainings of several seeds, of which this model is one"
+    assert of_seeds in text({"checkpoints": [other, ours]})
+    assert of_seeds in text({"a": {"checkpoints": [ours, other]}, "b": ours})
+    assert of_seeds not in text({"a": ours, "b": ours})
+    for wrong in ({"checkpoints": [other]}, {"a": ours, "b": other}):
+        with pytest.raises(InputError, match=r"measured another encoder: \{'seed': 1, 'weights'"):
+            text(wrong)
+
+
 def test_results_that_do_not_name_the_weights_or_the_encoder(checkpoint, results, tmp_path):
     content = json.loads(results.read_text())
     protocol = content["tasks"]["retrieval"]["protocol"]
@@ -175,7 +203,7 @@ def test_every_training_set_needs_its_licence(checkpoint, tiny_config, tmp_path)
     with pytest.raises(InputError, match="trained on tiny corpus, not on moon"):
         export_model(checkpoint, "tiny", tmp_path / "a", licences={**LICENCE, "moon": "MIT"})
     sets = [dataclasses.asdict(TrainingSet("x", "p", "MIT")), {"name": "y", "protocol": "q"}]
-    several = changed(checkpoint, tmp_path / "several.pth", card_changed(sets=sets))
+    several = changed(checkpoint, tmp_path / "several.pth", card_changed(trained_on=sets))
     with pytest.raises(InputError, match="none for y"):
         export_model(several, "tiny", tmp_path / "a")
     assert not (tmp_path / "a").exists()
@@ -189,7 +217,7 @@ def test_a_checkpoint_that_did_not_record_its_sets_takes_them_from_the_command(
     checkpoint, tmp_path
 ):
     def forget(content):
-        for key in ("sets", "clips", "salt"):
+        for key in ("trained_on", "clips"):
             del content["mgpose"][key]
 
     old = changed(checkpoint, tmp_path / "old.pth", forget)
@@ -198,24 +226,6 @@ def test_a_checkpoint_that_did_not_record_its_sets_takes_them_from_the_command(
     assert "| tiny corpus | synthetic | made by mgpose |" in text
     assert "| second | not recorded | MIT |" in text
     assert "number not recorded" in text
-
-
-def test_sets_of_the_model_that_a_run_starts_from_are_named(tiny_config, checkpoint):
-    _, first = load_encoder(checkpoint)
-    sets = (TrainingSet("a", "p", "MIT"), TrainingSet("tiny corpus", "other", "MIT"))
-    start = dataclasses.replace(first, sets=sets)
-    settings = read_settings(PretrainSettings, tiny_config)
-    (split,) = Corpus(settings.data).folds()
-    clips = Corpus(settings.data).unlabelled(split.train[:1])
-    card = pretrain_card(settings, split, clips, start)
-    ours = TrainingSet.of(settings.data)
-    assert card.sets == (ours, *sets)
-    assert card.earlier == (SeenVideos(first.videos),)
-    assert pretrain_card(settings, split, clips).sets == (ours,)
-    again = pretrain_card(settings, split, clips, card)
-    assert again.sets == card.sets
-    old = dataclasses.replace(first, data="b", protocol="q", sets=())
-    assert pretrain_card(settings, split, clips, old).sets == (ours, TrainingSet("b", "q"))
 
 
 def test_the_config_says_the_licence(tiny_config):
@@ -271,7 +281,7 @@ def test_the_tool(tool, checkpoint, results, tmp_path):
     code, text = tool(*base, "--licence", "tiny corpus=a=b", "--results", results)
     assert code == 0
     assert "float16" in text.out
-    assert mgpose.load_model(tmp_path / "tiny.safetensors").card.sets[0].licence == "a=b"
+    assert mgpose.load_model(tmp_path / "tiny.safetensors").card.trained_on[0].licence == "a=b"
     for more, expected in (
         (("--licence", "tiny corpus"), "expected SET=TEXT"),
         (("--licence", "tiny corpus=x", "--largest", "0.1"), "under 0.1 MB"),

@@ -66,7 +66,7 @@ def test_it_fits_what_it_is_shown(encoder, parts):
     """Trained long on a few clips without augmentation, it knows them by heart."""
     train, _ = parts
     few = train.subset(range(0, len(train.spans), 6))
-    still = AugmentSettings(1.0, False, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    still = AugmentSettings(1.0, 1.0, False, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     settings = FinetuneSettings(
         min_steps=40, batch_size=16, learning_rate=2e-3, augment=still, smoothing=0
     )

@@ -16,7 +16,7 @@ from torch import nn
 import mgpose
 from mgpose.data.clips import ClipSettings
 from mgpose.engine import model_files
-from mgpose.engine.checkpoint import CheckpointCard, SeenVideos, TrainingSet, load_encoder
+from mgpose.engine.checkpoint import CheckpointCard, TrainingSet, hash_id, load_encoder
 from mgpose.engine.export import export_model, rounding_error
 from mgpose.engine.model_files import Model, pack_model, unpack_model, weights_fingerprint
 from mgpose.engine.pretrain import FINAL_CHECKPOINT
@@ -43,7 +43,7 @@ def card_of(architecture="pose_graph_transformer", size="tiny", **more):
         "videos": ("anna-interview-1", "berta-interview-2"),
         "seed": 5,
         "architecture": architecture,
-        "sets": (TrainingSet("first set", "leave_one_out", "CC-BY-4.0"),),
+        "trained_on": (TrainingSet("first set", "leave_one_out", "CC-BY-4.0"),),
         "clips": 12,
     }
     return CheckpointCard(**{**values, **more})
@@ -95,12 +95,12 @@ def test_the_round_trip_is_the_rounding_to_float16_and_nothing_else(checkpoint, 
         assert state[key].dtype == torch.float32
         assert torch.equal(state[key], value.half().float())
     assert any(not torch.equal(state[key], original[key]) for key in state)
-    kept = {"videos", "fold", "salt", "sets"}
+    kept = {"videos", "fold", "trained_on"}
     for field in dataclasses.fields(card):
         if field.name not in kept:
             assert getattr(said, field.name) == getattr(card, field.name)
     assert said.clips > 0
-    assert said.sets == (TrainingSet("tiny corpus", "synthetic", "made by mgpose", True),)
+    assert said.trained_on == (TrainingSet("tiny corpus", "synthetic", "made by mgpose", True),)
     assert len(said.videos) == len(card.videos)
 
 
@@ -183,23 +183,36 @@ def test_no_id_of_a_video_or_a_person_is_in_any_byte(checkpoint, exported, tiny_
     )
     for name in {*PoseStore(tiny_store), *people, card.fold, str(tiny_store)}:
         assert name.encode() not in content
-    card = card_of(earlier=(SeenVideos(("anna-early",)), SeenVideos(("00ff",), "salt")))
+    before = hash_id("clara", "00ff")
+    card = card_of(videos=("anna-interview-1", before))
     files = pack_model("a", card.fresh_encoder(), card)
     content = files.weights + files.description_text.encode()
-    assert b"00ff" in content
-    assert not [name for name in (b"anna", b"berta", b"interview") if name in content]
+    assert before.encode() in content
+    assert not [name for name in (b"anna", b"clara", b"interview") if name in content]
 
 
 def test_what_was_seen_can_still_be_asked(exported, checkpoint):
     _, card = load_encoder(checkpoint)
     _, said = mgpose.load_model(exported.weights)
-    asked = (*card.videos[:3], "never-seen", "")
-    assert said.seen(asked) == card.seen(asked) == tuple(sorted(card.videos[:3]))
+    assert not set(said.videos) & set(card.videos)
     assert said.videos == tuple(sorted(said.videos))
-    assert not said.seen(said.videos)  # a hash is no id
+    asked = (*card.videos[:3], "never-seen", "", *said.videos)
+    assert set(said.revealed(asked).videos) & set(asked[:5]) == set(card.videos[:3])
+    assert sorted(said.revealed(card.videos).videos) == sorted(card.videos)
+    assert card.revealed(asked) == card
     # Each model has its own salt: the hashes of two models cannot be joined.
-    other = pack_model("b", card_of().fresh_encoder(1), dataclasses.replace(card, size="tiny"))
-    assert not set(other.description["card"]["videos"]) & set(said.videos)
+    other = pack_model("b", card_of().fresh_encoder(1), card_of(videos=card.videos))
+    videos = other.description["card"]["videos"]
+    assert len(videos) == len(said.videos)
+    assert not set(videos) & set(said.videos)
+    # Of a training that went on from another, each id has its own salt.
+    mixed = dataclasses.replace(card, videos=(*said.videos, "x", videos[0])).hashed("00")
+    assert {v.split(":")[1] for v in mixed.videos} == {
+        "00",
+        said.videos[0].split(":")[1],
+        videos[0].split(":")[1],
+    }
+    assert {*card.videos, "x"} == set(mixed.revealed((*card.videos, "x")).videos)
 
 
 def test_a_new_field_of_the_card_is_not_written_unasked():
@@ -249,7 +262,7 @@ def test_cut_off_exchanged_or_alone(copied, exported, tmp_path):
 CHANGES = {
     "a number": lambda d: d["card"].update(seed=99),
     "an id": lambda d: d["card"]["videos"].pop(),
-    "a licence": lambda d: d["card"]["sets"][0].update(licence="none"),
+    "a licence": lambda d: d["card"]["trained_on"][0].update(licence="none"),
     "a key more": lambda d: d.update(more=1),
     "the checksum": lambda d: d.update(sha256="0" * 64),
 }
@@ -276,8 +289,7 @@ FORGERIES = {
     "weights as a list": (lambda d: d.update(weights=[1]), "lacks"),
     "no card": (lambda d: d.pop("card"), "card"),
     "card as a list": (lambda d: d.update(card=[1]), "version"),
-    "earlier as text": (lambda d: d["card"].update(earlier=["a"]), "cannot be read"),
-    "sets as numbers": (lambda d: d["card"].update(sets=[1]), "cannot be read"),
+    "sets as numbers": (lambda d: d["card"].update(trained_on=[1]), "cannot be read"),
 }
 
 
@@ -324,8 +336,8 @@ def test_what_is_shipped_here_loads_and_is_small():
         path = model_files.SHIPPED / f"{name}.safetensors"
         assert path.stat().st_size < 8e6
         assert path.with_suffix(".md").is_file()
-        assert card.salt
-        assert all(one.licence for one in card.sets)
+        assert all(hash_id(video, "00") == video for video in (*card.videos, card.fold))
+        assert all(one.licence for one in card.trained_on)
         assert not encoder.training
 
 

@@ -199,33 +199,30 @@ def break_off_through_pretrain(settings, folder):
             pretrain(settings, folder)
 
 
-def test_the_checkpoint_holds_key_encoder_and_queue(tiny_run):
+def test_the_checkpoint_holds_teacher_student_and_queue(tiny_run):
     content = read_checkpoint(tiny_run / FINAL_CHECKPOINT)
     state = content["state_dict"]
-    prefix = "objective.encoder."
-    names = [k.removeprefix(prefix) for k in state if k.startswith(prefix)]
+    names = [k.removeprefix("objective.student.") for k in state if ".student." in k]
     assert names
-    for name in names:
-        assert state[f"objective.key_encoder.{name}"].shape == state[prefix + name].shape
-    moved = [
-        n for n in names if not torch.equal(state["objective.key_encoder." + n], state[prefix + n])
-    ]
-    assert moved
+    pairs = [(state[f"objective.{side}.{n}"] for side in ("teacher", "student")) for n in names]
+    same = [torch.equal(slow, fast) for slow, fast in pairs]
+    assert not all(same)
     # Six steps of 16 keys have gone once and more around a queue of at most 32 places.
     spans = state["objective.queue_spans"]
     assert 0 < len(spans) <= 32
     assert (spans >= 0).all()
     norms = state["objective.queue"].norm(dim=1)
     torch.testing.assert_close(norms, torch.ones_like(norms))
-    assert int(state["steps"]) == 6
+    assert int(state["steps"]) == int(state["objective.step"]) == 6
     assert content["meta"]["epoch"] == 2
     assert content["meta"]["iter"] == 6
 
 
 def test_tensorboard(tiny_run):
     found = scalars_of(tiny_run)
+    terms = [f"loss/{term}" for term in ("clip", "part", "time", "masked", "mixed")]
     probe = ("knn1_top1", "knn5_top1", "knn1_balanced", "embedding_std", "effective_rank")
-    for tag in ("loss/total", "loss/clip", "loss/part", *(f"probe/{p}" for p in probe)):
+    for tag in ("loss/total", *terms, *(f"probe/{p}" for p in probe)):
         values = [value for _, value in found[tag]]
         assert values, tag
         assert all(map(math.isfinite, values)), tag
@@ -233,8 +230,8 @@ def test_tensorboard(tiny_run):
             assert all(0 <= value <= 1 for value in values)
     # The untrained encoder and both epochs.
     assert [step for step, _ in found["probe/knn1_top1"]] == [0, 3, 6]
-    sums = zip(found["loss/total"], found["loss/clip"], found["loss/part"], strict=True)
-    assert all(whole[1] == pytest.approx(a[1] + b[1], rel=1e-5) for whole, a, b in sums)
+    for step, whole in enumerate(found["loss/total"]):
+        assert whole[1] == pytest.approx(sum(found[term][step][1] for term in terms), rel=1e-5)
 
 
 def test_learning_rate(tiny_config, tmp_path):

@@ -34,6 +34,19 @@ def test_leave_one_person_out_tests_three_signs_and_trains_on_everybody_else():
         assert not [v for v in fold.train if v.startswith(fold.fold)]
 
 
+def test_the_joint_lists_hold_out_whole_people_and_sessions():
+    (fold,) = protocol_by_name("holistic_signs_joint").folds(signs())
+    assert {v[:3] for v in fold.test} == {"p01", "p02", "p03", "p06", "p07"}
+    assert {v[:3] for v in fold.train} == {"p04", "p05", "p08", "p09", "p10"}
+    assert {v[4:] for v in fold.test} == {"hello", "thanks", "iloveyou"}
+    assert "p05_no" in fold.train
+    takes = [clip(f"s{n}_{i}", f"unknown {n}", "sign", session=f"session{n}")
+             for n in range(5) for i in range(3)]  # fmt: skip
+    (fold,) = protocol_by_name("ksl13_joint").folds(takes)
+    assert {v[:2] for v in fold.test} == {"s2", "s4"}
+    assert {v[:2] for v in fold.train} == {"s0", "s1", "s3"}
+
+
 def test_cross_view_declares_what_it_shares():
     (fold,) = protocol_by_name("nw_ucla_cross_view").folds(views())
     assert (len(fold.train), len(fold.test)) == (20, 10)
@@ -114,7 +127,11 @@ def test_sign_sets_have_the_stated_counts(real_data):
     annotations = annotations_at(real_data / "holistic-signs-mp", "mediapipe-npz")
     folds = protocol_by_name("holistic_signs_leave_one_person_out").folds(annotations)
     assert [len(f.test) for f in folds] == [90, 90, 90, 90, 80, 87, 120]
+    (joint,) = protocol_by_name("holistic_signs_joint").folds(annotations)
+    assert len(joint.test) == 90 + 90 + 90 + 80 + 87
     annotations = annotations_at(real_data / "ksl13-mp-body-hands", "mediapipe-npz")
     folds = protocol_by_name("ksl13_leave_one_session_out").folds(annotations)
     assert [len(f.test) for f in folds] == [650, 130, 650, 390, 650]
     assert {len(f.test) + len(f.train) for f in folds} == {2470}
+    (joint,) = protocol_by_name("ksl13_joint").folds(annotations)
+    assert (len(joint.train), len(joint.test)) == (650 + 130 + 390, 650 + 650)

@@ -11,8 +11,9 @@ def main() -> int:
     parser.add_argument("config", help="config file, such as configs/tasks/*.py")
     parser.add_argument(
         "checkpoint",
-        help="encoder.pth, an exported .safetensors, a shipped model's name, or the work folder "
-        "of tools/train.py",
+        nargs="+",
+        help="encoder.pth, an exported .safetensors, the name of a shipped model, or the work "
+        "folder of tools/train.py; one, or one for each seed",
     )
     parser.add_argument("--out", help="folder for results.json and report.html")
     parser.add_argument("--task", nargs="+", default=[], help="run these tasks only")

@@ -4,5 +4,4 @@ with read_base():
     from .._base_.data_ksl13 import *
     from .._base_.tasks_real import *
 
-tasks["recognition_supervised"] = dict(finetune=dict(epochs=4))
 threads = 1

@@ -4,6 +4,7 @@ with read_base():
     from .._base_.data_quickstart import *
 
 effort = "quick"
+seeds = (0,)
 _augment = dict(crop=0.7, drop_part=0.1, stretch=False)
 tasks = dict(
     recognition_unsupervised=dict(),

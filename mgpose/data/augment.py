@@ -218,14 +218,16 @@ def transform_parts(
     else:
         turn = _axis_rotation(angle, 1)
     matrix = (turn * scale[:, None, None]).view(batch, parts, dims, dims)
-    matrix[:, 0], shift[:, 0] = torch.eye(dims), 0
+    # What a part changes by, so that the first, whose is nothing, stays to the last bit.
+    change = matrix - torch.eye(dims)
+    change[:, 0], shift[:, 0] = 0, 0
     joint, present = x[..., :dims], mask.unsqueeze(-1).to(x.dtype)
     belongs = torch.nn.functional.one_hot(part_of, parts).to(x.dtype)
     middle = torch.einsum("vp,btvd->bpd", belongs, joint * present)
     middle = middle / torch.einsum("vp,btvd->bp", belongs, present).clamp(min=1)[..., None]
     centre = middle[:, part_of][:, None]
-    matrix, shift = matrix.to(x)[:, part_of], shift.to(x)[:, part_of][:, None]
-    moved = torch.einsum("btvd,bvde->btve", joint - centre, matrix) + centre + shift
+    change, shift = change.to(x)[:, part_of], shift.to(x)[:, part_of][:, None]
+    moved = joint + torch.einsum("btvd,bvde->btve", joint - centre, change) + shift
     moved = torch.where(mask.unsqueeze(-1), moved, joint)
     return torch.cat((moved, x[..., dims:]), dim=-1)
 

@@ -8,9 +8,10 @@ the videos that pre-training saw.
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from mgpose.structures import InputError, Skeleton, skeleton_by_name
 
 CHECKPOINT_VERSION = 2
 _ENCODER_PREFIX = "objective.teacher.encoder."
-_LISTS = frozenset({"keypoints", "videos", "without", "sets", "earlier"})
+_LISTS = frozenset({"keypoints", "videos", "without", "trained_on"})
 
 
 @dataclass(frozen=True)
@@ -42,28 +43,6 @@ class TrainingSet:
 
 
 @dataclass(frozen=True)
-class SeenVideos:
-    """Ids of videos that a training saw, plain or hashed by :func:`hash_id` with the salt."""
-
-    videos: tuple[str, ...]
-    salt: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "videos", tuple(self.videos))
-
-    def among(self, videos: Iterable[str]) -> set[str]:
-        """Those of these plain ids that it saw."""
-        known = set(self.videos)
-        return {v for v in videos if (hash_id(v, self.salt) if self.salt else v) in known}
-
-    def hashed(self, salt: str) -> SeenVideos:
-        """Without plain ids, in an order that says nothing about them."""
-        if self.salt:
-            return self
-        return SeenVideos(tuple(sorted(hash_id(v, salt) for v in self.videos)), salt)
-
-
-@dataclass(frozen=True)
 class CheckpointCard:
     """What a checkpoint says of itself.
 
@@ -75,11 +54,11 @@ class CheckpointCard:
         data, protocol, fold: what it was pre-trained on.
         videos: ids of the videos that pre-training saw.
         seed: of the run.
-        sets: every set that it was pre-trained on; empty where that was not recorded.
+        trained_on: every set that it was pre-trained on; empty where that was not recorded.
         clips: number of training clips, 0 where that was not recorded.
-        salt: in a shared model the ids in ``videos`` and ``fold`` (which may name a person) are
-            hashed by :func:`hash_id` with this salt; "" where they are plain.
-        earlier: what the encoders saw from which it went on.
+
+    In a shared model ``videos`` and ``fold``, which may name a person, are hashed by
+    :func:`hash_id`.
     """
 
     skeleton: str
@@ -95,40 +74,35 @@ class CheckpointCard:
     seed: int
     architecture: str = "pose_graph_transformer"
     without: tuple[str, ...] = ()
-    sets: tuple[TrainingSet, ...] = ()
+    trained_on: tuple[TrainingSet, ...] = ()
     clips: int = 0
-    salt: str = ""
-    earlier: tuple[SeenVideos, ...] = ()
 
     def __post_init__(self) -> None:
         # As read back from plain types.
-        sets = (s if isinstance(s, TrainingSet) else TrainingSet(**s) for s in self.sets)
-        object.__setattr__(self, "sets", tuple(sets))
-        earlier = (e if isinstance(e, SeenVideos) else SeenVideos(**e) for e in self.earlier)
-        object.__setattr__(self, "earlier", tuple(earlier))
-
-    @property
-    def trainings(self) -> tuple[SeenVideos, ...]:
-        """What this training saw, and those before it."""
-        return (SeenVideos(self.videos, self.salt), *self.earlier)
+        sets = (s if isinstance(s, TrainingSet) else TrainingSet(**s) for s in self.trained_on)
+        object.__setattr__(self, "trained_on", tuple(sets))
 
     @property
     def known_sets(self) -> tuple[TrainingSet, ...]:
-        """``sets``, or the one that is known where they were not recorded."""
-        return self.sets or (TrainingSet(self.data, self.protocol),)
+        """``trained_on``, or the one set that is known where that was not recorded."""
+        return self.trained_on or (TrainingSet(self.data, self.protocol),)
 
-    def seen(self, videos: Iterable[str]) -> tuple[str, ...]:
-        """Those of ``videos`` that this training or one before it saw, by id, sorted."""
-        asked = set(videos)
-        return tuple(sorted(set().union(*(t.among(asked) for t in self.trainings))))
+    def hashed(self, salt: str) -> CheckpointCard:
+        """Without plain ids, in an order that says nothing about them."""
+        videos = tuple(sorted(hash_id(video, salt) for video in self.videos))
+        return replace(self, videos=videos, fold=hash_id(self.fold, salt))
+
+    def revealed(self, names: Iterable[str]) -> CheckpointCard:
+        """The hashed ids of these names in plain, so that they can be compared; others stay."""
+        salts = {video.split(":")[1] for video in self.videos if _is_hashed(video)}
+        plain = {hash_id(name, salt): name for salt in salts for name in names}
+        return replace(self, videos=tuple(plain.get(video, video) for video in self.videos))
 
     def as_plain(self) -> dict[str, Any]:
         """Lists, numbers and strings only."""
         plain = asdict(self)
         for name in _LISTS:
             plain[name] = list(plain[name])
-        for one in plain["earlier"]:
-            one["videos"] = list(one["videos"])
         plain["version"] = CHECKPOINT_VERSION
         return plain
 
@@ -218,11 +192,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def hash_id(name: str, salt: str) -> str:
-    """Hexadecimal SHA-256 of salt and id: whether an id is known can be asked, not which are known.
+    """``sha256:<salt>:<128 bits of SHA-256 of salt and id>``; what is hashed already stays.
 
-    It hides names from readers. Who can guess an id can still test it.
+    Whether an id is known can be asked, not which are known. That hides names from readers; who
+    can guess an id can still test the guess.
     """
-    return hashlib.sha256(f"{salt}/{name}".encode()).hexdigest()
+    if _is_hashed(name):
+        return name
+    digest = hashlib.sha256(f"{salt}/{name}".encode()).hexdigest()
+    return f"sha256:{salt}:{digest[:32]}"
+
+
+def _is_hashed(name: str) -> bool:
+    return re.fullmatch(r"sha256:[0-9a-f]+:[0-9a-f]{32}", name) is not None
 
 
 def read_card(plain: Any, path: str | Path) -> CheckpointCard:

@@ -62,7 +62,7 @@ def export_model(
             a training set without a licence, or weights that are too large.
     """
     encoder, card = load_model(checkpoint)
-    card = replace(card, sets=_with_licences(card, licences or {}, checkpoint))
+    card = replace(card, trained_on=_with_licences(card, licences or {}, checkpoint))
     files = pack_model(name, encoder, card)
     megabytes = len(files.weights) / 1e6
     if megabytes >= largest:
@@ -121,7 +121,7 @@ def _with_licences(
         InputError: when one has none, or a licence is given for a set that it was not trained on.
     """
     sets = card.known_sets
-    if not card.sets:
+    if not card.trained_on:
         # A checkpoint of before sets were recorded knows its first one only.
         others = [TrainingSet(name, "not recorded") for name in given if name != card.data]
         sets = (*sets, *others)

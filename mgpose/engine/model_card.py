@@ -58,7 +58,7 @@ def model_card(
     weights = described["weights"]
     for result in results.values():
         _check_same_encoder(result, card, weights["fingerprint"], source)
-    synthetic = [one.name for one in card.sets if one.synthetic]
+    synthetic = [one.name for one in card.trained_on if one.synthetic]
     sections = [
         f"# {described['name']}",
         f"An encoder of mgpose {described['mgpose']}: from clips of keypoints to embeddings."
@@ -91,14 +91,12 @@ def _facts(card: CheckpointCard, weights: Mapping[str, Any]) -> str:
 def _training(card: CheckpointCard) -> str:
     rows = [
         (one.name + (" (synthetic)" if one.synthetic else ""), one.protocol, one.licence)
-        for one in card.sets
+        for one in card.trained_on
     ]
     table = _table("## Training data", ("set", "protocol, its train part", "licence"), rows)
     clips = f"{card.clips:,} clips" if card.clips else "clips: number not recorded"
     videos = f"{len(card.videos):,} videos"
-    before = sum(len(training.videos) for training in card.earlier)
-    after = f", after {before:,} videos of the model that it went on from" if before else ""
-    return f"{table}\n\n{videos}, {clips}, seed {card.seed}{after}. No label was trained on."
+    return f"{table}\n\n{videos}, {clips}, seed {card.seed}. No label was trained on."
 
 
 def _measured(results: Mapping[str, TaskResult]) -> str:
@@ -109,7 +107,9 @@ def _measured(results: Mapping[str, TaskResult]) -> str:
         effort = result.protocol.get("effort", "full")
         if effort != "full":
             blocks.append(f"Protocol of effort '{effort}', not the full one:")
-        if not _pretraining(result)[0].get("weights"):
+        if max(map(len, _encoders(result))) > 1:
+            blocks.append("Mean over pre-trainings of several seeds, of which this model is one:")
+        if not all(one.get("weights") for each in _encoders(result) for one in each):
             blocks.append(
                 "The results file does not name the weights; it agrees with this model in sets, "
                 "protocol, size and seed:"
@@ -119,16 +119,17 @@ def _measured(results: Mapping[str, TaskResult]) -> str:
     return "\n\n".join(blocks)
 
 
-def _pretraining(result: TaskResult) -> list[Mapping[str, Any]]:
-    """What a result says of its encoder, for each of its folds."""
+def _encoders(result: TaskResult) -> list[list[Mapping[str, Any]]]:
+    """What a result says of its encoders: for each of its folds one, or one for each seed."""
     found = result.protocol.get("pretraining") or {}
-    return [found] if "data" in found else list(found.values())
+    folds = [found] if found.keys() & {"data", "checkpoints"} else list(found.values())
+    return [fold.get("checkpoints", [fold]) for fold in folds]
 
 
 def _check_same_encoder(
     result: TaskResult, card: CheckpointCard, fingerprint: str, source: str | Path | None
 ) -> None:
-    said = _pretraining(result)
+    said = _encoders(result)
     if not said:
         raise InputError(f"{source}: {result.task} does not say which encoder it measured")
     ours = {
@@ -140,9 +141,12 @@ def _check_same_encoder(
         "seed": card.seed,
         "weights": fingerprint,
     }
-    for one in said:
-        differs = {k: v for k, v in one.items() if k in ours and v != ours[k]}
-        if differs:
+    for encoders in said:
+        differences = [
+            {k: v for k, v in one.items() if k in ours and v != ours[k]} for one in encoders
+        ]
+        if all(differences):
+            differs = min(differences, key=len)
             raise InputError(
                 f"{source}: {result.task} measured another encoder: {differs}, this one is "
                 f"{ {k: ours[k] for k in differs} }; evaluate this checkpoint first"

@@ -18,7 +18,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +32,6 @@ from mgpose import __version__
 from mgpose.engine.checkpoint import (
     CheckpointCard,
     encoder_with,
-    hash_id,
     load_encoder,
     read_card,
 )
@@ -49,10 +48,10 @@ _LARGEST_CARD = 16_000_000
 _SHARED = frozenset(
     {
         *("skeleton", "keypoints", "architecture", "size", "patch", "dropout", "without", "clip"),
-        *("data", "protocol", "sets", "clips", "seed", "salt"),
+        *("data", "protocol", "trained_on", "clips", "seed"),
     }
 )
-_HASHED = frozenset({"videos", "fold", "earlier"})
+_HASHED = frozenset({"videos", "fold"})
 
 
 class Model(NamedTuple):
@@ -131,7 +130,7 @@ def pack_model(name: str, encoder: Encoder, card: CheckpointCard) -> ModelFiles:
         "format": FORMAT,
         "name": name,
         "mgpose": __version__,
-        "card": _shared_card(card, fingerprint[:32]).as_plain(),
+        "card": _shared_card(card, fingerprint[:16]).as_plain(),
         "weights": {
             "bytes": len(weights),
             "sha256": hashlib.sha256(weights).hexdigest(),
@@ -235,15 +234,11 @@ def weights_fingerprint(state: Mapping[str, Tensor]) -> str:
 
 
 def _shared_card(card: CheckpointCard, salt: str) -> CheckpointCard:
-    """The card without plain ids, in an order that says nothing about them."""
+    """The card without plain ids."""
     undecided = {f.name for f in fields(card)} - _SHARED - _HASHED
     if undecided:
         raise TypeError(f"fields of the card that are neither shared nor hashed: {undecided}")
-    if card.salt:
-        return card
-    own, *earlier = (training.hashed(salt) for training in card.trainings)
-    fold = hash_id(card.fold, salt)
-    return replace(card, videos=own.videos, fold=fold, salt=salt, earlier=tuple(earlier))
+    return card.hashed(salt)
 
 
 def _digest(description: Mapping[str, Any]) -> str:

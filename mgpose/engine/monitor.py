@@ -30,8 +30,8 @@ VIEWS_SEED = 20
 class ProbeHook(Hook):
     """Looks at the frozen encoder every few epochs, writes to TensorBoard, stops a collapse.
 
-    It probes the objective's ``published_encoder``. Written at the untrained encoder, every ``interval`` epochs, at the
-    last epoch, and every epoch while a collapse is suspected:
+    It probes the objective's ``published_encoder``. Written at the untrained encoder, every
+    ``interval`` epochs, at the last epoch, and every epoch while a collapse is suspected:
 
     - ``probe/knn1_top1``, ``probe/knn1_balanced``, ``probe/knn5_top1``, ``probe/knn5_balanced``:
       votes of the nearest gallery clips, top-1 and balanced accuracy; only where there are labels.

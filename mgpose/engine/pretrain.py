@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
@@ -18,20 +17,26 @@ from mgpose.data.augment import Augmentation
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
 from mgpose.data.sampling import WindowSampler, window_weights
-from mgpose.engine.checkpoint import check_layout, load_encoder, read_checkpoint
+from mgpose.engine.checkpoint import (
+    CheckpointCard,
+    TrainingSet,
+    check_layout,
+    load_encoder,
+    read_checkpoint,
+)
 from mgpose.engine.collapse_alarm import CollapseAlarm
 from mgpose.engine.healthy_checkpoint import HEALTHY
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
-from mgpose.engine.model_files import Model, load_model
+from mgpose.engine.model_files import load_model
 from mgpose.engine.monitor import ProbeHook
-from mgpose.engine.pretrain_card import pretrain_card
+from mgpose.engine.optimisation import optimisation, schedulers
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
 from mgpose.engine.scalars import ClearNames
 from mgpose.engine.settings import PretrainSettings
 from mgpose.models.encoder import Encoder
 from mgpose.objectives import TeacherStudent
-from mgpose.structures import InputError, Split
+from mgpose.structures import InputError, Split, skeleton_by_name
 
 logger = logging.getLogger(__name__)
 FINAL_CHECKPOINT = "encoder.pth"
@@ -100,6 +105,7 @@ def _check_same_run(path: Path, settings: PretrainSettings, split: Split) -> Non
         "architecture": settings.encoder.architecture,
         "size": settings.encoder.size,
         "patch": settings.encoder.patch,
+        "without": settings.encoder.without,
         "seed": settings.seed,
     }
     different = {k: getattr(card, k) for k, v in ours.items() if getattr(card, k) != v}
@@ -173,9 +179,9 @@ def build_runner(
             f"{split.fold}: an epoch of {windows} windows is less than a batch of "
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
-    initial = _initial(settings, corpus, split)
     try:
-        model = _model(settings, corpus, clips, initial.encoder if initial else None)
+        encoder, before = _initial(settings, corpus, split, folder)
+        model = _model(settings, corpus, clips, encoder)
     except ValueError as error:
         raise InputError(f"{settings.data.name}: {error}") from error
     loader = _loader(settings, corpus, clips)
@@ -185,8 +191,8 @@ def build_runner(
         work_dir=str(folder),
         train_dataloader=loader,
         train_cfg={"by_epoch": True, "max_epochs": schedule.epochs},
-        optim_wrapper=_optimisation(settings, model),
-        param_scheduler=_schedulers(settings, steps),
+        optim_wrapper=optimisation(schedule, model),
+        param_scheduler=schedulers(schedule, steps),
         default_hooks={
             "checkpoint": {
                 "type": "CheckpointHook",
@@ -198,9 +204,7 @@ def build_runner(
             "logger": {"type": "LoggerHook", "interval": 10, "log_metric_by_epoch": False},
         },
         custom_hooks=[
-            PlainCheckpointHook(
-                pretrain_card(settings, split, clips, initial.card if initial else None)
-            ),
+            PlainCheckpointHook(_card(settings, split, clips, before)),
             _probe(settings, corpus, split, clips),
             FiniteLossHook(),
         ],
@@ -243,9 +247,8 @@ def _with_further(clips: ClipDataset, settings: PretrainSettings, corpus: Corpus
 
 
 def _model(
-    settings: PretrainSettings, corpus: Corpus, clips: ClipDataset, start: Encoder | None
+    settings: PretrainSettings, corpus: Corpus, clips: ClipDataset, encoder: Encoder
 ) -> PretrainModel:
-    encoder = start or settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
     # A longer queue would hold past views of nearly every clip of a small set.
     queue = min(settings.objective.queue, len(clips) // 4)
     objective = dataclasses.replace(settings.objective, queue=queue)
@@ -262,27 +265,43 @@ def _model(
     )
 
 
-def _initial(settings: PretrainSettings, corpus: Corpus, split: Split) -> Model | None:
-    """The encoder that ``schedule.start_from`` names: a file, a shipped model, or a work folder.
+def _initial(
+    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path
+) -> tuple[Encoder, CheckpointCard | None]:
+    """The encoder to train, and the card of what it goes on from.
+
+    Untrained, or with the weights that ``schedule.start_from`` names: a file, a shipped model, or
+    a work folder of the same folds.
 
     Raises:
-        InputError: when it is of another layout or architecture, or has seen a test video.
+        InputError: when those are of another layout or architecture, have seen a test video, or
+            lie where this run is to write.
+        ValueError: for an encoder that cannot be built.
     """
+    encoder = settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
     if not settings.schedule.start_from:
-        return None
+        return encoder, None
     path = Path(settings.schedule.start_from)
     if path.is_dir():
         path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
-    encoder, card = load_model(path)
+    if path.resolve() == (folder / FINAL_CHECKPOINT).resolve():
+        raise InputError(f"{path}: this run would write over it; choose another --work-dir")
+    earlier, card = load_model(path)
+    card = card.revealed((*corpus.videos, *split.test, *split.val))
     check_layout(card, corpus.skeleton, path)
-    same = (card.size, card.patch, card.architecture, tuple(card.without))
     ours = settings.encoder
-    if same != (ours.size, ours.patch, ours.architecture, ours.without):
-        raise InputError(f"{path}: expected an encoder as in the config, {ours}, found {same}")
-    seen = card.seen((*split.test, *split.val))
+    wanted = {name: getattr(ours, name) for name in ("architecture", "size", "patch", "without")}
+    found = {name: getattr(card, name) for name in wanted}
+    if found != wanted:
+        raise InputError(f"{path}: expected an encoder of {wanted}, found one of {found}")
+    seen = sorted(set(card.videos) & {*split.test, *split.val})
     if seen:
-        raise InputError(f"{path}: it was trained on {len(seen)} videos of the test part")
-    return Model(encoder, card)
+        raise InputError(
+            f"{path}: it was trained on {len(seen)} videos of the test part, such as {seen[0]!r}; "
+            "start from an encoder of the same fold"
+        )
+    encoder.load_state_dict(earlier.state_dict())
+    return encoder, card
 
 
 def _loader(
@@ -295,45 +314,33 @@ def _loader(
     )
 
 
-def _optimisation(settings: PretrainSettings, model: PretrainModel) -> OptimWrapper:
-    """AdamW; matrices decay, biases, norms and embeddings of one axis do not."""
-    schedule = settings.schedule
-    model_encoder = model.objective.student.encoder
-    layers = model_encoder.layer_groups()
-    depth = {id(p): i for i, layer in enumerate(layers) for p in layer}
-    learned: dict[tuple[bool, float], list[torch.nn.Parameter]] = {}
-    for p in model.parameters():
-        if p.requires_grad:
-            # The heads, which are new, learn at the full rate.
-            below = len(layers) - depth.get(id(p), len(layers))
-            key = (p.ndim > 1, schedule.layer_decay**below)
-            learned.setdefault(key, []).append(p)
-    groups = [
-        {
-            "params": params,
-            "weight_decay": schedule.weight_decay if decays else 0.0,
-            "lr": schedule.learning_rate * factor,
-        }
-        for (decays, factor), params in learned.items()
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate)
-    return OptimWrapper(optimizer, clip_grad={"max_norm": schedule.clip_grad})
-
-
-def _schedulers(settings: PretrainSettings, steps: int) -> list[dict[str, object]]:
-    """Linear warm-up, then a cosine to zero, by iteration."""
-    # MMEngine's LinearLR takes end - begin - 1 steps to arrive: a shorter one would never leave
-    # its start factor.
-    warm = max(2, int(settings.schedule.warmup * steps))
-    linear = {"type": "LinearLR", "start_factor": 0.01, "by_epoch": False, "begin": 0, "end": warm}
-    cosine = {
-        "type": "CosineAnnealingLR",
-        "by_epoch": False,
-        "begin": warm,
-        "end": max(steps, warm + 1),
-        "T_max": max(1, steps - warm),
-    }
-    return [linear, cosine]
+def _card(
+    settings: PretrainSettings, split: Split, clips: ClipDataset, before: CheckpointCard | None
+) -> CheckpointCard:
+    data = settings.data
+    seen = before.videos if before else ()
+    sets = [TrainingSet.of(one) for one in (data, *settings.further)]
+    own = {(one.name, one.protocol) for one in sets}
+    known = before.known_sets if before else ()
+    sets += [one for one in known if (one.name, one.protocol) not in own]
+    return CheckpointCard(
+        skeleton=data.skeleton,
+        keypoints=skeleton_by_name(data.skeleton).keypoints,
+        size=settings.encoder.size,
+        patch=settings.encoder.patch,
+        dropout=settings.encoder.dropout,
+        clip=dataclasses.asdict(data.clip),
+        data=data.name,
+        protocol=split.protocol,
+        fold=split.fold,
+        # What an earlier training saw, this encoder has seen.
+        videos=tuple(sorted({*seen, *(span.video for span in clips.spans)})),
+        seed=settings.seed,
+        architecture=settings.encoder.architecture,
+        without=settings.encoder.without,
+        trained_on=tuple(sets),
+        clips=len(clips.spans),
+    )
 
 
 def _probe(

@@ -8,10 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mgpose.evaluation.embeddings import FloatArray, IntArray, require_finite, require_labels
-from mgpose.evaluation.retrieval import CUTOFFS, answerable, discounts
+from mgpose.evaluation.retrieval import CUTOFFS, answerable, discounts, mean_scores
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
+PCA_COMPONENTS = 128
+SVM_C = 10.0
+SVM_GAMMA = "scale"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,20 +54,30 @@ def random_retrieval(query_labels: IntArray, gallery_labels: IntArray) -> dict[s
     Raises:
         ValueError: when no query has a class that the gallery holds.
     """
-    labels = query_labels[answerable(query_labels, gallery_labels)]
-    if not labels.size:
+    scores, asked = random_retrieval_scores(query_labels, gallery_labels)
+    return mean_scores(scores, query_labels[asked])
+
+
+def random_retrieval_scores(
+    query_labels: IntArray, gallery_labels: IntArray
+) -> tuple[dict[str, Float64Array], npt.NDArray[np.bool_]]:
+    """The expected score of each answerable query, and which of the (Q,) queries these are.
+
+    Raises:
+        ValueError: when no query has a class that the gallery holds.
+    """
+    asked = answerable(query_labels, gallery_labels)
+    if not asked.any():
         raise ValueError("no query has a class that the gallery holds")
     size = len(gallery_labels)
-    classes, share = np.unique(labels, return_counts=True)
+    classes, which = np.unique(query_labels[asked], return_inverse=True)
     relevant = np.array([(gallery_labels == c).sum() for c in classes], dtype=np.float64)
     harmonic = (1 / np.arange(1, size + 1)).sum()
     gains = np.cumsum(discounts(size))
     by_class = {f"r_at_{k}": 1 - _chance_of_none(relevant, size, k) for k in CUTOFFS}
     by_class["map"] = (harmonic + (relevant - 1) * (size - harmonic) / max(size - 1, 1)) / size
     by_class["ndcg"] = relevant / size * gains[-1] / gains[relevant.astype(np.int64) - 1]
-    metrics = {name: float(np.average(v, weights=share)) for name, v in by_class.items()}
-    metrics["balanced_r_at_1"] = float(np.mean(relevant / size))
-    return metrics
+    return {name: values[which] for name, values in by_class.items()}, asked
 
 
 def _chance_of_none(relevant: Float64Array, size: int, k: int) -> Float64Array:
@@ -75,7 +88,7 @@ def _chance_of_none(relevant: Float64Array, size: int, k: int) -> Float64Array:
 
 
 def pca_features(
-    train_x: FloatArray, test_x: FloatArray, components: int = 128, seed: int = 0
+    train_x: FloatArray, test_x: FloatArray, components: int = PCA_COMPONENTS, seed: int = 0
 ) -> tuple[Float32Array, Float32Array]:
     """Features on their first principal components, fitted on train only.
 
@@ -148,7 +161,7 @@ def pca_svm_scores(
     if len(known) == 1:
         return TrivialPredictor.fit(train_labels, num_classes).scores(len(test_x))
     train, test = pca_features(train_x, test_x, seed=seed)
-    machine = SVC(C=10.0, gamma="scale", cache_size=500).fit(train, train_labels)
+    machine = SVC(C=SVM_C, gamma=SVM_GAMMA, cache_size=500).fit(train, train_labels)
     decision = machine.decision_function(test)
     if len(known) == 2:
         decision = np.stack([-decision, decision], axis=1)

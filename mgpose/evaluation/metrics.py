@@ -92,19 +92,64 @@ def clustering_metrics(assignments: IntArray, labels: IntArray) -> dict[str, flo
     Raises:
         ValueError: when the two differ in shape, are empty or hold negative numbers.
     """
-    from scipy.optimize import linear_sum_assignment
-    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-
     require_labels(assignments, len(labels), int(assignments.max(initial=0)) + 1)
     require_labels(labels, len(assignments), int(labels.max(initial=0)) + 1)
     size = int(max(assignments.max(), labels.max())) + 1
-    counts = confusion_counts(assignments, labels, size)
-    rows, columns = linear_sum_assignment(counts, maximize=True)
+    counts = confusion_counts(labels, assignments, size)
     return {
-        "hungarian_accuracy": float(counts[rows, columns].sum() / len(labels)),
-        "nmi": float(normalized_mutual_info_score(labels, assignments)),
-        "ari": float(adjusted_rand_score(labels, assignments)),
+        "hungarian_accuracy": hungarian_accuracy(counts),
+        "nmi": normalised_information(counts),
+        "ari": adjusted_rand(counts),
     }
+
+
+def hungarian_accuracy(counts: npt.NDArray[np.number]) -> float:
+    """Accuracy under the best one-to-one map of (C, K) clusters to classes; NaN without a clip."""
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    total = counts.sum()
+    return float(counts[rows, columns].sum() / total) if total else float("nan")
+
+
+def normalised_information(counts: npt.NDArray[np.number]) -> float:
+    """Mutual information of (C, K) counts over the mean of both entropies; NaN without a clip.
+
+    1 where clips lie in one cell, as scikit-learn has it.
+    """
+    total = counts.sum()
+    if not total:
+        return float("nan")
+    share = counts / total
+    entropies = [_entropy(share.sum(axis)) for axis in (0, 1)]
+    mean = sum(entropies) / len(entropies)
+    return float((sum(entropies) - _entropy(share.ravel())) / mean) if mean > 0 else 1.0
+
+
+def adjusted_rand(counts: npt.NDArray[np.number]) -> float:
+    """Adjusted Rand index of (C, K) counts; NaN without a clip.
+
+    1 where all clips lie in one cell or each in a row and column of its own.
+
+    Reference:
+        Hubert and Arabie, Comparing partitions, 1985.
+    """
+    total = counts.sum()
+    if not total:
+        return float("nan")
+    together, rows, columns = (_pairs(n) for n in (counts, counts.sum(1), counts.sum(0)))
+    expected = rows * columns / max(_pairs(total), 1)
+    most = (rows + columns) / 2
+    return float((together - expected) / (most - expected)) if most != expected else 1.0
+
+
+def _entropy(shares: npt.NDArray[np.float64]) -> float:
+    shares = shares[shares > 0]
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _pairs(counts: npt.NDArray[np.number]) -> float:
+    return float((counts * (counts - 1) / 2).sum())
 
 
 def binary_metrics(

@@ -16,7 +16,8 @@ from mgpose.evaluation.embeddings import FloatArray, IntArray, require_finite, r
 from mgpose.evaluation.retrieval import cosine_similarity, unit_rows
 
 Float64Array = npt.NDArray[np.float64]
-_CHUNK = 512
+KNN_TEMPERATURE = 0.07
+_CHUNK = 512  # queries at a time: bounds the memory, changes no result
 
 
 def knn_scores(
@@ -25,7 +26,7 @@ def knn_scores(
     query: FloatArray,
     k: int,
     num_classes: int,
-    temperature: float = 0.07,
+    temperature: float = KNN_TEMPERATURE,
 ) -> Float64Array:
     """Votes of the k nearest neighbours by cosine similarity.
 
@@ -77,13 +78,16 @@ def linear_probe_scores(
     seed: int = 0,
     *,
     learning_rate: float = 3e-3,
-    weight_decay: float = 0.1,
+    weight_decay: float = 1.0,
     batch_size: int = 256,
+    least_steps: int = 10,
+    balanced: bool = False,
 ) -> npt.NDArray[np.float32]:
     """Class probabilities of a linear layer trained on frozen embeddings.
 
-    Features are standardised by the mean and deviation of the training part; constant features are
-    only centred. The layer starts at zero and is trained with cross-entropy by AdamW, learning
+    Features are centred and divided by one number, their root mean square over the training part:
+    a scale for each feature would raise those that hold nothing but noise to the size of the others
+    (configs/RESULTS.md). The layer starts at zero and is trained with cross-entropy by AdamW, learning
     rate falling to zero along a cosine, the last epoch taken. Nothing is chosen on the test part.
 
     Args:
@@ -95,8 +99,10 @@ def linear_probe_scores(
         seed: of the order of the clips; torch's global generator is left alone.
         learning_rate: first step size of AdamW.
         weight_decay: of the weights; the bias is free.
-        batch_size: clips in a step, at most; a small set is cut into some 10 steps an epoch, or
-            100 epochs would not suffice to converge.
+        batch_size: clips in a step, at most; see :func:`probe_batch`.
+        least_steps: of an epoch.
+        balanced: weigh each clip by the inverse frequency of its class, so that every class of the
+            training part counts the same.
 
     Returns:
         (M, K) probabilities.
@@ -107,8 +113,9 @@ def linear_probe_scores(
     require_labels(train_labels, len(train), num_classes)
     require_finite(train, "train")
     require_finite(test, "test")
-    centre, deviation = train.mean(0, dtype=np.float64), train.std(0, dtype=np.float64)
-    scale = np.where(deviation > 1e-6 * (np.abs(centre) + 1e-6), deviation, 1.0)
+    centre = train.mean(0, dtype=np.float64)
+    size = np.sqrt(np.square(train - centre).mean())
+    scale = size if size > 1e-6 * (np.abs(centre).mean() + 1e-6) else 1.0
     features, held_out = (
         torch.from_numpy(((part - centre) / scale).astype(np.float32)) for part in (train, test)
     )
@@ -119,7 +126,8 @@ def linear_probe_scores(
         [{"params": [weight], "weight_decay": weight_decay}, {"params": [bias], "weight_decay": 0}],
         lr=learning_rate,
     )
-    batch_size = min(batch_size, -(-len(features) // 10))
+    batch_size = probe_batch(len(features), batch_size, least_steps)
+    class_weight = torch.from_numpy(class_weights(train_labels, num_classes)) if balanced else None
     steps = epochs * -(-len(features) // batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     generator = torch.Generator().manual_seed(seed)
@@ -129,7 +137,7 @@ def linear_probe_scores(
             for start in range(0, len(features), batch_size):
                 batch = order[start : start + batch_size]
                 logits = torch.nn.functional.linear(features[batch], weight, bias)
-                loss = torch.nn.functional.cross_entropy(logits, targets[batch])
+                loss = torch.nn.functional.cross_entropy(logits, targets[batch], class_weight)
                 optimiser.zero_grad()
                 torch.autograd.backward(loss)
                 optimiser.step()
@@ -137,6 +145,27 @@ def linear_probe_scores(
     with torch.no_grad():
         probabilities = torch.nn.functional.linear(held_out, weight, bias).softmax(1)
     return np.asarray(probabilities.numpy(), dtype=np.float32)
+
+
+def probe_batch(clips: int, batch_size: int, least_steps: int) -> int:
+    """Clips in a step of the probe: a small set is cut finer, or 100 epochs would not converge.
+
+    >>> probe_batch(5000, 256, 10), probe_batch(1000, 256, 10)
+    (256, 100)
+    """
+    return min(batch_size, -(-clips // least_steps))
+
+
+def class_weights(labels: IntArray, num_classes: int) -> npt.NDArray[np.float32]:
+    """(K,) weights with which every class present counts the same; their mean over clips is 1.
+
+    >>> class_weights(np.array([0, 0, 0, 1]), 3).round(3).tolist()
+    [0.667, 2.0, 0.0]
+    """
+    counts = np.bincount(labels, minlength=num_classes)
+    equal = len(labels) / (counts > 0).sum()
+    weights = np.divide(equal, counts, out=np.zeros(num_classes), where=counts > 0)
+    return np.asarray(weights, dtype=np.float32)
 
 
 @contextmanager
@@ -150,8 +179,10 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def kmeans_assignments(embeddings: FloatArray, clusters: int, seed: int) -> IntArray:
-    """(N,) cluster of each embedding by k-means on vectors scaled to length one, best of 10 starts.
+def kmeans_assignments(
+    embeddings: FloatArray, clusters: int, seed: int, starts: int = 10
+) -> IntArray:
+    """(N,) cluster of each embedding by k-means on vectors of length one, the best of its starts.
 
     Raises:
         ValueError: when there are fewer embeddings than clusters, or values are not finite.
@@ -160,5 +191,5 @@ def kmeans_assignments(embeddings: FloatArray, clusters: int, seed: int) -> IntA
 
     if not 1 <= clusters <= len(embeddings):
         raise ValueError(f"expected 1 to {len(embeddings)} clusters, got {clusters}")
-    means = KMeans(clusters, n_init=10, random_state=seed)
+    means = KMeans(clusters, n_init=starts, random_state=seed)
     return np.asarray(means.fit_predict(unit_rows(embeddings)), dtype=np.int64)

@@ -12,7 +12,14 @@ from typing import Any
 
 from mgpose.evaluation.plots import KIND_COLOURS, draw, width_inches
 from mgpose.evaluation.results import TaskResult
-from mgpose.evaluation.table import KIND_TITLES, higher_is_better, metric_title, table_cells
+from mgpose.evaluation.table import (
+    KIND_TITLES,
+    comparison_lines,
+    higher_is_better,
+    metric_title,
+    runs_in_words,
+    table_cells,
+)
 
 _TEMPLATE = "report.html"
 
@@ -83,19 +90,22 @@ def _section(name: str, result: TaskResult) -> dict[str, Any]:
             "classes": str(len(data["classes"])),
             "protocol": protocol["name"],
             **({"folds": _listing(protocol["folds"])} if protocol.get("folds") else {}),
-            "seed": str(result.seed),
+            **_seeds(result),
         },
         "settings": {
             key.replace("_", " "): _listing(value)
-            for key, value in (protocol.get("settings") or {}).items()
+            for section in ("settings", "constants")
+            for key, value in (protocol.get(section) or {}).items()
         },
         "exceptions": protocol.get("exceptions") or {},
         "table": table,
         "rest": _table(result, _other_metrics(result)),
-        "spreads": any(detail.startswith("±") for detail in details),
-        "intervals": any(detail.startswith("[") for detail in details),
+        "spreads": any("±" in detail for detail in details),
+        "intervals": any("[" in detail for detail in details),
         "several_runs": any(row.runs > 1 for row in result.rows),
         "summary": _summary(result),
+        "comparisons": comparison_lines(result),
+        "groups": _groups(result),
         "figures": [
             {
                 "title": f.title,
@@ -103,6 +113,36 @@ def _section(name: str, result: TaskResult) -> dict[str, Any]:
                 "png": base64.b64encode(draw(f)).decode(),
             }
             for f in result.figures
+        ],
+    }
+
+
+def _seeds(result: TaskResult) -> dict[str, str]:
+    seeds = result.protocol.get("seeds") or [result.seed]
+    return {"seeds" if len(seeds) > 1 else "seed": _listing(seeds)}
+
+
+def _groups(result: TaskResult) -> dict[str, Any] | None:
+    """Results by person (or what else is independent) of the rows that the tests compare."""
+    given = result.protocol.get("per_group")
+    compared = {name for each in result.comparisons for name in (each.ours, each.other)}
+    if not given or not compared:
+        return None
+    rows = {name: values for name, values in given["rows"].items() if name in compared}
+    names = sorted({group for values in rows.values() for group in values})
+    return {
+        "title": f"{metric_title(given['metric'])} by {given['unit']}",
+        "unit": given["unit"],
+        "columns": list(rows),
+        "rows": [
+            {
+                "name": name,
+                "cells": [
+                    f"{100 * values[name]:.1f}" if name in values else "n/a"
+                    for values in rows.values()
+                ],
+            }
+            for name in names
         ],
     }
 
@@ -123,7 +163,12 @@ def _table(result: TaskResult, metrics: Sequence[str]) -> dict[str, Any]:
     return {
         "columns": [metric_title(metric) for metric in metrics],
         "rows": [
-            {"row": row, "kind": KIND_TITLES[row.kind], "cells": cells}
+            {
+                "row": row,
+                "kind": KIND_TITLES[row.kind],
+                "cells": cells,
+                "runs": runs_in_words(row),
+            }
             for row, cells in zip(result.rows, table_cells(result, metrics), strict=True)
         ]
         if metrics
@@ -134,16 +179,20 @@ def _table(result: TaskResult, metrics: Sequence[str]) -> dict[str, Any]:
 def _summary(result: TaskResult) -> dict[str, Any] | None:
     """The deciding metric of the pre-trained encoder beside that of its strongest rival.
 
-    Each kind of row is represented by its first, which the task fixed beforehand: the best of
-    several probes would have been chosen on test.
+    The rows of the (first) paired test where there is one. Else each kind of row is represented by
+    its first, which the task fixed beforehand: the best of several would be chosen on test.
     """
     metric = result.headline[0]
+    tested = result.comparisons[0] if result.comparisons else None
     known = [row for row in result.rows if not math.isnan(row.metrics.get(metric, math.nan))]
     sign = 1 if higher_is_better(metric) else -1
     first = {row.kind: row for row in reversed(known)}
     ours = first.pop("pretrained", None)
     first.pop("oracle", None)  # a bound, no rival
     other = max(first.values(), key=lambda row: sign * row.metrics[metric], default=None)
+    if tested:
+        by_name = {row.name: row for row in result.rows}
+        ours, other = by_name[tested.ours], by_name[tested.other]
     if ours is None or other is None:
         return None
     gain = 100 * (ours.metrics[metric] - other.metrics[metric])
@@ -155,6 +204,7 @@ def _summary(result: TaskResult) -> dict[str, Any] | None:
         "other_name": other.name,
         "gain": f"{gain:+.1f}",
         "better": sign * gain > 0,
+        "verdict": ("told apart" if tested.told_apart else "not told apart") if tested else "",
     }
 
 

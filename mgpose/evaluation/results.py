@@ -7,9 +7,11 @@ The file (``results.json``)::
      "tasks": {"<name>": {"task", "title", "headline": [metric names],
                           "metrics": [rows of the pre-trained encoder],
                           "baselines": [all other rows],
-                          "data", "protocol", "seed", "versions", "notes", "figures"}}}
+                          "data", "protocol", "seed", "versions", "notes", "figures",
+                          "comparisons": [paired tests of the pre-trained encoder]}}}
 
-A row is ``{"name", "kind", "metrics", "spread", "runs"}``; a metric that is not defined is null.
+A row is ``{"name", "kind", "metrics", "spread", "runs", "contest", "repeats", "spreads"}``; a
+metric that is not defined is null.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,8 @@ from typing import Any
 import numpy as np
 
 from mgpose import __version__
+from mgpose.evaluation.comparison import Comparison
+from mgpose.evaluation.evidence import Trial
 from mgpose.evaluation.figures import Figure, plain
 from mgpose.structures import InputError
 
@@ -55,8 +59,14 @@ class ResultRow:
             knows what no poses tell, a bound and no competitor.
         metrics: name -> value; NaN = not defined. A 95 % interval of metric ``x`` stands in
             ``x_low`` and ``x_high`` and is printed beside ``x``.
-        spread: name -> standard deviation over the runs; empty for one run.
-        runs: folds x draws x seeds behind the mean.
+        spread: name -> standard deviation over the runs, or over folds where there are several
+            (each the mean of its runs); empty for one run.
+        runs: folds x seeds x draws behind the mean.
+        contest: only rows of one contest are compared, such as those of one share of labels.
+        repeats: ``folds``, ``seeds`` and ``draws`` -> how many; empty where not recorded.
+        spreads: the same three -> metric -> standard deviation over these, each the mean over the
+            other two; only where there are several.
+        trials: the single runs, in memory only: the file holds what was computed from them.
 
     Raises:
         ValueError: on an unknown kind, no run, or a spread of a metric that is not there.
@@ -67,6 +77,10 @@ class ResultRow:
     metrics: Mapping[str, float]
     spread: Mapping[str, float] = field(default_factory=dict)
     runs: int = 1
+    contest: str = ""
+    repeats: Mapping[str, int] = field(default_factory=dict)
+    spreads: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    trials: tuple[Trial, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in ROW_KINDS:
@@ -93,11 +107,12 @@ class TaskResult:
         protocol: at least ``name``; ``folds``, ``exceptions`` (group -> reason), ``settings``.
         seed: of the run.
         headline: metrics of the table's columns, the deciding one first.
-        rows: kept oracle first, then pre-trained, untrained, classical, trivial; the first row of
-            a kind is the one that summaries compare.
+        rows: kept contest by contest, and in each oracle first, then pre-trained, untrained,
+            classical, trivial; the first row of a kind is the one that summaries compare.
         notes: caveats, printed with the table.
         figures: plots.
         versions: what it was made with.
+        comparisons: paired tests of the pre-trained encoder against its strongest rival.
 
     Raises:
         ValueError: on missing keys, double row names, or a headline metric that no row has.
@@ -114,6 +129,7 @@ class TaskResult:
     notes: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     versions: Mapping[str, str] = field(default_factory=versions)
+    comparisons: tuple[Comparison, ...] = ()
 
     def __post_init__(self) -> None:
         _require_keys(
@@ -127,9 +143,12 @@ class TaskResult:
         missing = [metric for metric in self.headline if metric not in found]
         if missing or not self.headline:
             raise ValueError(f"{self.task}: headline metrics {missing} not in {sorted(found)}")
-        rows = sorted(self.rows, key=lambda row: ROW_KINDS.index(row.kind))
+        contests = list(dict.fromkeys(row.contest for row in self.rows))
+        rows = sorted(
+            self.rows, key=lambda row: (contests.index(row.contest), ROW_KINDS.index(row.kind))
+        )
         object.__setattr__(self, "rows", tuple(rows))
-        for name in ("headline", "notes", "figures"):
+        for name in ("headline", "notes", "figures", "comparisons"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("data", "protocol", "versions"):
             object.__setattr__(self, name, plain(getattr(self, name)))
@@ -166,8 +185,12 @@ def mean_over(
 
 def _mean_row(rows: Sequence[ResultRow], medians: Sequence[str]) -> ResultRow:
     first = rows[0]
-    if any(row.kind != first.kind or row.metrics.keys() != first.metrics.keys() for row in rows):
-        raise ValueError(f"row {first.name!r} differs in kind or metrics between runs")
+    if any(
+        (row.kind, row.contest) != (first.kind, first.contest)
+        or row.metrics.keys() != first.metrics.keys()
+        for row in rows
+    ):
+        raise ValueError(f"row {first.name!r} differs in kind, contest or metrics between runs")
     metrics, spread = {}, {}
     for name in first.metrics:
         values = np.array([row.metrics[name] for row in rows])
@@ -177,7 +200,45 @@ def _mean_row(rows: Sequence[ResultRow], medians: Sequence[str]) -> ResultRow:
             spread[name] = float(values.std(ddof=1))
         if name in medians:
             metrics[f"{name}_median"] = float(np.median(values)) if values.size else math.nan
-    return ResultRow(first.name, first.kind, metrics, spread, sum(row.runs for row in rows))
+    runs = sum(row.runs for row in rows)
+    trials = tuple(trial for row in rows for trial in row.trials)
+    mean = ResultRow(first.name, first.kind, metrics, spread, runs, first.contest)
+    return with_trials(mean, trials) if len(trials) == runs else mean
+
+
+def with_trials(row: ResultRow, trials: Sequence[Trial]) -> ResultRow:
+    """The row with its single runs, their number by fold, seed and draw, and the spreads of each.
+
+    Of one fold, ``spread`` runs over all its runs, be they seeds or draws.
+    """
+    levels: dict[str, list[Any]] = {
+        "folds": [trial.fold for trial in trials],
+        "seeds": [trial.seed for trial in trials],
+        "draws": [trial.draw for trial in trials],
+    }
+    repeats = {name: len(set(keys)) for name, keys in levels.items()}
+    spreads = {
+        name: _spread_over(trials, keys) for name, keys in levels.items() if repeats[name] > 1
+    }
+    spread = dict(row.spread)
+    if repeats["folds"] == 1:
+        spread = _spread_over(trials, range(len(trials)))
+    return replace(row, trials=tuple(trials), repeats=repeats, spreads=spreads, spread=spread)
+
+
+def _spread_over(trials: Sequence[Trial], keys: Iterable[Any]) -> dict[str, float]:
+    """Metric -> standard deviation between the means of the trials of each key."""
+    groups: dict[Any, list[Trial]] = {}
+    for trial, key in zip(trials, keys, strict=True):
+        groups.setdefault(key, []).append(trial)
+    spread = {}
+    for name in trials[0].metrics:
+        found = ([trial.metrics[name] for trial in group] for group in groups.values())
+        defined = ([value for value in values if not math.isnan(value)] for values in found)
+        means = [float(np.mean(values)) for values in defined if values]
+        if len(means) > 1:
+            spread[name] = float(np.std(means, ddof=1))
+    return spread
 
 
 def write_results(
@@ -206,8 +267,11 @@ def write_results(
 
 
 def _task_object(result: TaskResult) -> dict[str, Any]:
-    content = asdict(result)
+    bare = tuple(replace(row, trials=()) for row in result.rows)
+    content = asdict(replace(result, rows=bare))
     rows = content.pop("rows")
+    for row in rows:
+        del row["trials"]
     content["metrics"] = [row for row in rows if row["kind"] == "pretrained"]
     content["baselines"] = [row for row in rows if row["kind"] != "pretrained"]
     return content
@@ -248,4 +312,10 @@ def _task_result(content: dict[str, Any]) -> TaskResult:
         row["metrics"] = {name: math.nan if v is None else v for name, v in values}
     content["rows"] = tuple(ResultRow(**row) for row in rows)
     content["figures"] = tuple(Figure(**figure) for figure in content["figures"])
+    content["comparisons"] = tuple(map(_comparison, content.get("comparisons", ())))
     return TaskResult(**content)
+
+
+def _comparison(content: dict[str, Any]) -> Comparison:
+    known: dict[str, Any] = {k: math.nan if v is None else v for k, v in content.items()}
+    return Comparison(**known)

@@ -14,7 +14,7 @@ Rules for the cases that a formula leaves open:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -85,16 +85,35 @@ def retrieval_metrics(
     Raises:
         ValueError: on wrong shapes, values that are not finite, or no answerable query.
     """
+    scores, asked = retrieval_scores(query, gallery, query_labels, gallery_labels)
+    return mean_scores(scores, query_labels[asked])
+
+
+def retrieval_scores(
+    query: FloatArray, gallery: FloatArray, query_labels: IntArray, gallery_labels: IntArray
+) -> tuple[dict[str, Float64Array], npt.NDArray[np.bool_]]:
+    """Scores of each answerable query, and which of the (Q,) queries these are.
+
+    Returns:
+        ``r_at_1``, ``r_at_5``, ``r_at_10``, ``map``, ``ndcg`` -> (A,), and (Q,) with A True.
+
+    Raises:
+        ValueError: as :func:`retrieval_metrics`.
+    """
     rows = [
         _ranking_scores(relevant)
         for relevant in _relevance(query, gallery, query_labels, gallery_labels)
     ]
     scores = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    return scores, answerable(query_labels, gallery_labels)
+
+
+def mean_scores(scores: Mapping[str, Float64Array], labels: IntArray) -> dict[str, float]:
+    """Means of the (A,) scores, and ``balanced_r_at_1``, the mean over classes of ``r_at_1``."""
     metrics = {name: float(values.mean()) for name, values in scores.items()}
-    labels = query_labels[answerable(query_labels, gallery_labels)]
-    metrics["balanced_r_at_1"] = float(
-        np.mean([scores["r_at_1"][labels == label].mean() for label in np.unique(labels)])
-    )
+    first = scores["r_at_1"]
+    by_class = [first[labels == label].mean() for label in np.unique(labels)]
+    metrics["balanced_r_at_1"] = float(np.mean(by_class))
     return metrics
 
 

@@ -1,14 +1,19 @@
-"""How sure a number is: bootstrap over groups, permutation test, calibration error."""
+"""How sure a number is: bootstrap over groups, tests by permutation, calibration error."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from mgpose.evaluation.embeddings import FloatArray, IntArray, require_finite, require_labels
 
 Statistic = Callable[[IntArray, FloatArray], float]
+Float64Array = npt.NDArray[np.float64]
+CALIBRATION_BINS = 15
+PERCENTILES = (2.5, 97.5)
+_MOST_EXACT = 16  # differences whose signs are all tried: 65,536 choices
 
 
 def bootstrap_interval(
@@ -53,10 +58,7 @@ def bootstrap_interval(
     for i in range(draws):
         drawn = np.concatenate([members[g] for g in rng.integers(len(names), size=len(names))])
         values[i] = statistic(labels[drawn], scores[drawn])
-    if np.isnan(values).sum() > draws / 2:
-        return float("nan"), float("nan")
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    return percentile_interval(values)
 
 
 def permutation_p_value(
@@ -116,7 +118,7 @@ def permutation_p_value(
 
 
 def expected_calibration_error(
-    probabilities: FloatArray, labels: IntArray, bins: int = 15
+    probabilities: FloatArray, labels: IntArray, bins: int = CALIBRATION_BINS
 ) -> float:
     """Mean gap between the confidence of the likeliest class and its accuracy; lower is better.
 
@@ -133,6 +135,18 @@ def expected_calibration_error(
     Reference:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
     """
+    part, gap = calibration_gaps(probabilities, labels, bins)
+    return float(np.abs(np.bincount(part, gap, minlength=bins)).sum() / len(labels))
+
+
+def calibration_gaps(
+    probabilities: FloatArray, labels: IntArray, bins: int = CALIBRATION_BINS
+) -> tuple[IntArray, Float64Array]:
+    """For each of N clips the part its confidence falls in, and right (1 or 0) less confidence.
+
+    Raises:
+        ValueError: as :func:`expected_calibration_error`.
+    """
     if probabilities.ndim != 2:
         raise ValueError(f"probabilities must have shape (N, K), got {probabilities.shape}")
     require_labels(labels, *probabilities.shape)
@@ -142,5 +156,58 @@ def expected_calibration_error(
     confidence = probabilities.max(1).astype(np.float64)
     correct = (probabilities.argmax(1) == labels).astype(np.float64)
     part = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(part, correct - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    return part, correct - confidence
+
+
+def group_weights(groups: int, draws: int, seed: int) -> Float64Array:
+    """(draws, groups) how often each group is drawn, ``groups`` times with replacement."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(groups, np.full(groups, 1 / groups), size=draws).astype(np.float64)
+
+
+def percentile_interval(values: Float64Array) -> tuple[float, float]:
+    """95 % interval of (D,) resampled values; NaN ones are left out.
+
+    Returns:
+        Lower and upper bound; both NaN where more than half of the values are.
+    """
+    if np.isnan(values).sum() > len(values) / 2:
+        return float("nan"), float("nan")
+    low, high = np.nanpercentile(values, PERCENTILES)
+    return float(low), float(high)
+
+
+def sign_flip_p_value(differences: Float64Array, seed: int = 0) -> float:
+    """Two-sided p-value of "the differences are as likely negative as positive".
+
+    Every choice of signs is tried, 2^F of them (from more than 16 differences on 65,536 at random,
+    the observed one counted among them), and p is the share whose mean lies at least as far from
+    0 as the observed one's. It cannot fall below 2 / 2^F: :func:`least_sign_flip_p_value`.
+
+    Args:
+        differences: (F,) one for each independent unit, such as a fold or a person, finite.
+        seed: of the random choices.
+
+    Raises:
+        ValueError: without a difference, or for values that are not finite.
+
+    Reference:
+        Fisher, The Design of Experiments, 1935, section 21.
+    """
+    count = len(differences)
+    if not count or not np.isfinite(differences).all():
+        raise ValueError(f"expected finite differences, got {differences!r}")
+    if count <= _MOST_EXACT:
+        numbers = np.arange(2**count)[:, None] >> np.arange(count)
+    else:
+        numbers = np.random.default_rng(seed).integers(0, 2, (2**_MOST_EXACT, count))
+        numbers[0] = 0  # the observed signs
+    means = (1 - 2 * (numbers & 1)) @ differences / count
+    observed = abs(differences.mean())
+    # The margin keeps choices that give the observed value, up to rounding, on its side.
+    return float((np.abs(means) >= observed - 1e-12).mean())
+
+
+def least_sign_flip_p_value(count: int) -> float:
+    """The smallest p-value that ``count`` differences can give."""
+    return float(2.0 ** (1 - min(count, _MOST_EXACT)))

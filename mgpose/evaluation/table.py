@@ -56,7 +56,7 @@ class Cell:
 
     Args:
         value: such as ``"61.3"``; ``"n/a"`` where the metric is not defined.
-        detail: such as ``"± 2.1"`` or the 95 % interval ``"[54.0, 68.2]"``, or empty.
+        detail: such as ``"± 2.1"``, the 95 % interval ``"[54.0, 68.2]"``, both, or empty.
         best: True for the best of its column (as printed; trivial and chance rows included, oracles
             not); nothing is best in seconds.
     """
@@ -100,12 +100,29 @@ def _number(metric: str, value: float) -> str:
 
 
 def _detail(row: ResultRow, metric: str) -> str:
+    found = []
+    if metric in row.spread:
+        found.append(f"± {_number(metric, row.spread[metric])}")
     low, high = (row.metrics.get(f"{metric}_{end}", math.nan) for end in ("low", "high"))
     if not math.isnan(low + high):
-        return f"[{_number(metric, low)}, {_number(metric, high)}]"
-    if metric in row.spread:
-        return f"± {_number(metric, row.spread[metric])}"
-    return ""
+        found.append(f"[{_number(metric, low)}, {_number(metric, high)}]")
+    return " ".join(found)
+
+
+def runs_in_words(row: ResultRow) -> str:
+    """Such as ``"7 folds x 3 seeds"``; the bare number where the row does not record them.
+
+    >>> repeats = {"folds": 2, "seeds": 3, "draws": 1}
+    >>> runs_in_words(ResultRow("a", "trivial", {}, runs=6, repeats=repeats))
+    '2 folds x 3 seeds'
+    """
+    several = [f"{count} {name}" for name, count in row.repeats.items() if count > 1]
+    return " x ".join(several) or str(row.runs)
+
+
+def comparison_lines(result: TaskResult) -> list[str]:
+    """The paired tests in words, one line each."""
+    return [each.sentence(metric_title(each.metric)) for each in result.comparisons]
 
 
 def format_table(result: TaskResult) -> str:
@@ -120,11 +137,12 @@ def format_table(result: TaskResult) -> str:
     lines = [["method", "kind", *map(metric_title, result.headline), "runs"]]
     for row, cells in zip(result.rows, table_cells(result, result.headline), strict=True):
         texts = [f"{c.value}{'*' if c.best else ' '} {c.detail}".rstrip() for c in cells]
-        lines.append([row.name, KIND_TITLES[row.kind], *texts, str(row.runs)])
+        lines.append([row.name, KIND_TITLES[row.kind], *texts, runs_in_words(row)])
     widths = [max(len(text) for text in column) for column in zip(*lines, strict=True)]
     rows = ["  ".join(t.ljust(w) for t, w in zip(line, widths, strict=True)) for line in lines]
     rows.insert(1, "-" * sum((*widths, 2 * (len(widths) - 1))))
     exceptions = result.protocol.get("exceptions") or {}
     tail = [f"exception, {group} shared: {reason}" for group, reason in exceptions.items()]
+    tail += comparison_lines(result)
     tail += [f"note: {note}" for note in result.notes]
     return "\n".join([head, "", *(row.rstrip() for row in rows), *tail])

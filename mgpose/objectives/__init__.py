@@ -1,6 +1,7 @@
 """Objectives: two views' embeddings to a scalar loss."""
 
 from mgpose.objectives.collapse import alignment, effective_rank, embedding_std, uniformity
+from mgpose.objectives.decorrelation import decorrelation
 from mgpose.objectives.info_nce import chance_loss, info_nce, soft_targets
 from mgpose.objectives.masking import mix_parts, part_tubes
 from mgpose.objectives.teacher_student import ObjectiveSettings, TeacherStudent
@@ -10,6 +11,7 @@ __all__ = [
     "TeacherStudent",
     "alignment",
     "chance_loss",
+    "decorrelation",
     "effective_rank",
     "embedding_std",
     "info_nce",

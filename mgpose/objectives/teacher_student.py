@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from mgpose.objectives.decorrelation import decorrelation
 from mgpose.objectives.info_nce import chance_loss, info_nce, same_moment, soft_targets
 from mgpose.objectives.masking import mix_parts, part_tubes
 
@@ -32,6 +33,7 @@ class ObjectiveSettings:
         masked: weight of the prediction of the teacher's tokens at hidden places.
         mask_share: share of the part tokens hidden from the student in its global views.
         mixed: weight of the contrast of clips with parts of two clips.
+        decorrelation: weight of the squared correlations between channels of the clip embedding.
         neighbour: True takes as positive the key's nearest neighbour in the queue: for a short
             last stage of training.
         hidden, out: widths of the projectors.
@@ -51,6 +53,7 @@ class ObjectiveSettings:
     masked: float = 1.0
     mask_share: float = 0.4
     mixed: float = 0.5
+    decorrelation: float = 0.03
     neighbour: bool = False
     hidden: int = 512
     out: int = 128
@@ -62,7 +65,9 @@ class ObjectiveSettings:
             raise ValueError(f"temperatures must be positive, got {self}")
         if not (0 <= self.soft < 1 and 0 <= self.mask_share < 1):
             raise ValueError(f"soft and mask_share must lie in [0, 1), got {self}")
-        weights = (self.clip, self.part, self.time, self.masked, self.mixed)
+        weights = (
+            self.clip, self.part, self.time, self.masked, self.mixed, self.decorrelation
+        )  # fmt: skip
         if min(weights) < 0 or self.clip == 0:
             raise ValueError(f"weights must be >= 0 and clip > 0, got {self}")
 
@@ -97,6 +102,7 @@ class Branch(nn.Module):
         return Seen(
             tokens=tokens,
             valid=valid,
+            embedding=parts.flatten(1),
             clip=F.normalize(self.clip(parts.flatten(1)), dim=-1),
             part=_unit_rows(self.part, parts),
             time=_unit_rows(self.time, steps),
@@ -110,6 +116,7 @@ class Seen:
     Args:
         tokens: (B, P, S, D) part tokens.
         valid: (B, P, S) which of them were there.
+        embedding: (B, P * D), the encoder's embedding of the clip.
         clip: (B, O) unit vectors.
         part: (B, P, O) unit vectors.
         time: (B, S, O) unit vectors.
@@ -117,6 +124,7 @@ class Seen:
 
     tokens: Tensor
     valid: Tensor
+    embedding: Tensor
     clip: Tensor
     part: Tensor
     time: Tensor
@@ -133,7 +141,8 @@ class TeacherStudent(nn.Module):
     * ``part``: the same for every part that both views show, in the batch;
     * ``time``: to find the teacher's step of the same view among the steps of the batch;
     * ``masked``: to predict the teacher's normalised tokens at the hidden places;
-    * ``mixed``: to find both clips of a mixed one.
+    * ``mixed``: to find both clips of a mixed one;
+    * ``decorrelation``: to say different things in different channels of the embedding.
 
     A clip's own past views, and windows that overlap it, are never its negatives.
 
@@ -216,6 +225,8 @@ class TeacherStudent(nn.Module):
                 seen_mask, hidden = part_tubes(mask, skeleton, patch, s.mask_share, generator)
             seen, other = self.student(x, seen_mask), keys[1 - i]
             self._contrast(seen, other, targets[1 - i], *compared)
+            if s.decorrelation and len(spans) > 1:
+                losses.setdefault("decorrelation", []).append(decorrelation(seen.embedding))
             if s.time:
                 loss = self._time_loss(seen, keys[i], spans)
                 losses.setdefault("time", []).append(loss)

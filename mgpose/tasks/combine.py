@@ -1,4 +1,4 @@
-"""One result from the results of several folds."""
+"""One result from the results of several seeds, and of several folds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from mgpose.evaluation.figures import Figure
 from mgpose.evaluation.results import TaskResult, mean_over
+from mgpose.tasks.rows import ensemble_rows
+from mgpose.tasks.task_data import TaskData
 
 
 def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
@@ -58,6 +60,45 @@ def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
         },
         rows=mean_over([fold.rows for fold in folds], medians=first.headline[:1]),
         notes=(*first.notes, f"Mean and standard deviation over {len(folds)} folds."),
+        figures=figures,
+    )
+
+
+def combine_seeds(runs: Sequence[TaskResult], data: TaskData) -> TaskResult:
+    """Average the rows of one fold over seeds; add the ensemble of the rows that kept scores.
+
+    Args:
+        runs: results of one task on one fold, one a seed.
+        data: of the fold.
+
+    Returns:
+        The mean; confusions are summed over the seeds, a map is that of the first. One seed is
+        returned as it is, but for ``protocol["seeds"]``.
+    """
+    first = runs[0]
+    protocol = {**first.protocol, "seeds": [run.seed for run in runs]}
+    if len(runs) == 1:
+        return dataclasses.replace(first, protocol=protocol)
+    trained = [run.protocol["pretraining"] for run in runs if "pretraining" in run.protocol]
+    if any(each != trained[0] for each in trained):
+        protocol["pretraining"] = {"checkpoints": trained}
+    figures = tuple(
+        each if each.kind == "map" else _merge([run.figures[i] for run in runs], "")
+        for i, each in enumerate(first.figures)
+    )
+    notes = [*first.notes, f"Mean over {len(runs)} seeds."]
+    if any("p_value" in row.metrics for row in first.rows):
+        notes[-1] = f"Mean over {len(runs)} seeds, of intervals and p-values too."
+    described = dict(first.data)
+    if "per_class_recall" in described:
+        (confusion,) = [figure for figure in figures if figure.kind == "confusion"]
+        described["per_class_recall"] = recall_of(confusion)
+    return dataclasses.replace(
+        first,
+        data=described,
+        protocol=protocol,
+        rows=(*mean_over([run.rows for run in runs]), *ensemble_rows(runs, data)),
+        notes=tuple(notes),
         figures=figures,
     )
 

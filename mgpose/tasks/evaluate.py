@@ -18,9 +18,10 @@ from mgpose.engine.model_files import load_model, weights_fingerprint
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir
 from mgpose.evaluation.report import write_report
 from mgpose.evaluation.results import TaskResult, write_results
+from mgpose.evaluation.uncertainty import UncertaintySettings, with_uncertainty
 from mgpose.models.encoder import Encoder
 from mgpose.structures import InputError, Split
-from mgpose.tasks.combine import combine_folds
+from mgpose.tasks.combine import combine_folds, combine_seeds
 from mgpose.tasks.emotion import Emotion, EmotionSettings
 from mgpose.tasks.recognition_semi_supervised import (
     RecognitionSemiSupervised,
@@ -52,15 +53,24 @@ class EvaluateSettings:
         tasks: which runners, with which constants.
         effort: ``"full"``, or ``"quick"`` for fewer draws and smaller fractions; every report
             prints it.
-        seed: of everything random.
+        seeds: of everything random; every task is run with each, and the mean is taken.
+        uncertainty: constants of the 95 % intervals.
         threads: torch's CPU threads, 0 for its own choice.
+
+    Raises:
+        ValueError: without a seed, or for one that stands there twice.
     """
 
     data: DataSettings
     tasks: TaskSettings = field(default_factory=TaskSettings)
     effort: str = "full"
-    seed: int = 0
+    seeds: tuple[int, ...] = (0, 1, 2)
+    uncertainty: UncertaintySettings = field(default_factory=UncertaintySettings)
     threads: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds must be different numbers from 0, got {list(self.seeds)}")
 
 
 RUNNERS: dict[str, Any] = {
@@ -74,24 +84,26 @@ RUNNERS: dict[str, Any] = {
 
 def evaluate(
     settings: EvaluateSettings,
-    checkpoint: str | Path,
+    checkpoints: str | Path | Sequence[str | Path],
     out: str | Path,
     only: Sequence[str] = (),
 ) -> dict[str, TaskResult]:
     """Run the tasks on every fold, average, and write ``results.json`` and ``report.html``.
 
     Args:
-        settings: data, tasks, seed.
-        checkpoint: one file, the name of a shipped model, or the work folder of a training run
-            with a sub-folder a fold.
+        settings: data, tasks, seeds.
+        checkpoints: one file, the name of a shipped model, or the work folder of a training run
+            with a sub-folder a fold; or as many of them as there are seeds, such as one
+            pre-training for each.
         out: folder for the results.
         only: names of the tasks to run; empty for all that the settings hold.
 
     Returns:
-        Task name -> result over all folds.
+        Task name -> result over all folds and seeds.
 
     Raises:
-        InputError: for unknown tasks, or a checkpoint of another layout, fold or test video.
+        InputError: for unknown tasks, another number of checkpoints than of seeds, or a checkpoint
+            of another layout, fold or test video.
     """
     chosen = _chosen(settings.tasks, only)
     _require_writable(Path(out))
@@ -99,20 +111,32 @@ def evaluate(
         torch.set_num_threads(settings.threads)
     corpus = Corpus(settings.data)
     splits = corpus.folds()
-    encoders = {split.fold: _encoder(checkpoint, split, corpus) for split in splits}
+    given = _one_for_each(checkpoints, settings.seeds)
+    encoders = {
+        (split.fold, path): _encoder(path, split, corpus) for split in splits for path in set(given)
+    }
     found: dict[str, list[TaskResult]] = {name: [] for name in chosen}
-    with tqdm(total=len(splits) * len(chosen), unit="task") as progress:
+    unit = ""
+    with tqdm(total=len(splits) * len(given) * len(chosen), unit="task") as progress:
         for split in splits:
             data = TaskData.of(corpus, split)
-            encoder, card = encoders[split.fold]
-            pretraining = _pretraining(encoder, card)
-            untrained = card.fresh_encoder(settings.seed + 1).eval()
-            for name, task in chosen.items():
-                progress.set_description(f"{split.fold}: {name}")
-                runner = RUNNERS[name](data, untrained, task, settings.seed)
-                found[name].append(_with_effort(runner.run(encoder), settings.effort, pretraining))
-                progress.update()
-    results = {name: combine_folds(folds) for name, folds in found.items()}
+            unit = data.unit
+            runs: dict[str, list[TaskResult]] = {name: [] for name in chosen}
+            for seed, path in zip(settings.seeds, given, strict=True):
+                encoder, card = encoders[split.fold, path]
+                pretraining = _pretraining(encoder, card)
+                untrained = card.fresh_encoder(seed + 1).eval()
+                for name, task in chosen.items():
+                    progress.set_description(f"{split.fold}, seed {seed}: {name}")
+                    result = RUNNERS[name](data, untrained, task, seed).run(encoder)
+                    runs[name].append(_with_effort(result, settings.effort, pretraining))
+                    progress.update()
+            for name in chosen:
+                found[name].append(combine_seeds(runs[name], data))
+    results = {
+        name: with_uncertainty(combine_folds(folds), unit, settings.uncertainty)
+        for name, folds in found.items()
+    }
     Path(out).mkdir(parents=True, exist_ok=True)
     write_results(Path(out) / "results.json", results)
     write_report(results, Path(out) / "report.html")
@@ -126,6 +150,20 @@ def _require_writable(out: Path) -> None:
         raise InputError(f"{out}: expected a folder that can be written, {nearest} is not one")
 
 
+def _one_for_each(
+    checkpoints: str | Path | Sequence[str | Path], seeds: Sequence[int]
+) -> list[Path]:
+    """A checkpoint for each seed."""
+    if isinstance(checkpoints, str | Path):
+        checkpoints = [checkpoints]
+    given = [Path(path) for path in checkpoints]
+    if len(given) not in (1, len(seeds)):
+        raise InputError(
+            f"expected one checkpoint, or one for each of {len(seeds)} seeds; got {len(given)}"
+        )
+    return given * len(seeds) if len(given) == 1 else given
+
+
 def _chosen(tasks: TaskSettings, only: Sequence[str]) -> dict[str, Any]:
     given = {f.name: getattr(tasks, f.name) for f in dataclasses.fields(tasks)}
     given = {name: task for name, task in given.items() if task is not None}
@@ -135,14 +173,12 @@ def _chosen(tasks: TaskSettings, only: Sequence[str]) -> dict[str, Any]:
     return {name: task for name, task in given.items() if not only or name in only}
 
 
-def _encoder(
-    checkpoint: str | Path, split: Split, corpus: Corpus
-) -> tuple[Encoder, CheckpointCard]:
+def _encoder(path: Path, split: Split, corpus: Corpus) -> tuple[Encoder, CheckpointCard]:
     """The encoder for one fold; refused where it has seen a test video."""
-    path = Path(checkpoint)
     if path.is_dir():
         path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
     encoder, card = load_model(path)
+    card = card.revealed(split.test)
     check_layout(card, corpus.skeleton, path)
     clip = dataclasses.asdict(corpus.settings.clip)
     for name in ("frames", "rate"):
@@ -150,7 +186,7 @@ def _encoder(
             raise InputError(
                 f"{path}: made for clips of {name} {card.clip[name]}, the config has {clip[name]}"
             )
-    seen = card.seen(split.test)
+    seen = sorted(set(card.videos) & set(split.test))
     if seen:
         raise InputError(
             f"{path}: pre-training saw {len(seen)} of the test videos of fold {split.fold!r}, such "

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from mgpose.data.clips import ClipDataset
 from mgpose.engine.finetune import FinetuneSettings, finetune_scores
 from mgpose.evaluation.baselines import TrivialPredictor
 from mgpose.evaluation.figures import Curve, fractions_figure
-from mgpose.evaluation.metrics import classification_metrics
+from mgpose.evaluation.probes import linear_probe_scores
 from mgpose.evaluation.results import ResultRow, TaskResult, mean_over
 from mgpose.models.encoder import Encoder
+from mgpose.tasks.recognition_supervised import from_scratch
+from mgpose.tasks.rows import Rows
 from mgpose.tasks.task_data import TaskData
 
 
@@ -22,8 +25,10 @@ class SemiSupervisedSettings:
 
     Args:
         fractions: shares of the training clips whose labels are used, ascending.
-        draws: random choices of these clips.
-        finetune: optimisation.
+        draws: random choices of these clips, the same for every seed.
+        finetune: optimisation of the pre-trained network.
+        scratch: optimisation from scratch; None for the same without layer decay.
+        probe_epochs: of the linear probe on the frozen encoder.
     """
 
     fractions: tuple[float, ...] = (0.01, 0.05, 0.1)
@@ -31,6 +36,8 @@ class SemiSupervisedSettings:
     finetune: FinetuneSettings = field(
         default_factory=lambda: FinetuneSettings(epochs=20, min_steps=80)
     )
+    scratch: FinetuneSettings | None = None
+    probe_epochs: int = 100
 
     def __post_init__(self) -> None:
         fractions = self.fractions
@@ -48,7 +55,7 @@ class RecognitionSemiSupervised:
         data: one fold.
         untrained: encoder of the same architecture with untrained weights.
         settings: constants of the protocol.
-        seed: of the draws and the fine-tuning.
+        seed: of the fine-tuning and the probe.
     """
 
     data: TaskData
@@ -61,16 +68,11 @@ class RecognitionSemiSupervised:
         settings, rows = self.settings, []
         by_fraction = []
         for fraction in settings.fractions:
-            runs = [
-                self._draw(encoder, fraction, self.seed + draw) for draw in range(settings.draws)
-            ]
+            runs = [self._draw(encoder, fraction, draw) for draw in range(settings.draws)]
             means = mean_over(runs)
             by_fraction.append(means)
-            rows += [
-                ResultRow(f"{r.name}, {100 * fraction:g}%", r.kind, r.metrics, r.spread, r.runs)
-                for r in means
-            ]
-        headline = ["top1", "balanced_accuracy", "macro_f1"]
+            rows += [replace(row, name=f"{row.name}, {row.contest}") for row in means]
+        headline = ["top1", "balanced_accuracy", "macro_f1", "calibration_error"]
         if self.data.num_classes > 5:
             headline.insert(1, "top5")
         curves = [
@@ -86,32 +88,52 @@ class RecognitionSemiSupervised:
             task="recognition_semi_supervised",
             title="Recognition, semi-supervised",
             data=self.data.describe(),
-            protocol=self.data.describe_protocol(asdict(settings)),
+            protocol=self.data.describe_protocol(asdict(replace(settings, scratch=self._scratch))),
             seed=self.seed,
             headline=tuple(headline),
             rows=tuple(rows),
             notes=(
                 f"Draws of the labelled clips in each fold: {settings.draws}; at least one clip a "
-                "class; every method sees the same draw.",
+                "class; every method and every seed sees the same draws.",
             ),
             figures=(fractions_figure("Share of labels", settings.fractions, "top1", curves),),
         )
 
-    def _draw(self, encoder: Encoder, fraction: float, seed: int) -> list[ResultRow]:
-        data, finetune = self.data, self.settings.finetune
-        chosen = draw_clips(data.train.labels.numpy(), fraction, seed)
-        few, labels = data.train.subset(chosen.tolist()), data.test.labels.numpy()
-        trivial = TrivialPredictor.fit(few.labels.numpy(), data.num_classes)
-        found: list[tuple[str, str, npt.NDArray[np.floating]]] = [
-            (name, kind, finetune_scores(start, few, data.test, data.num_classes, finetune, seed))
-            for name, kind, start in (
-                ("pre-trained, fine-tuned", "pretrained", encoder),
-                ("from scratch", "untrained", self.untrained),
-            )
+    @property
+    def _scratch(self) -> FinetuneSettings:
+        return self.settings.scratch or from_scratch(self.settings.finetune)
+
+    def _draw(self, encoder: Encoder, fraction: float, draw: int) -> list[ResultRow]:
+        data, rows = self.data, Rows(self.data, self.seed, draw, f"{100 * fraction:g}%")
+        chosen = draw_clips(data.train.labels.numpy(), fraction, draw)
+        few = data.train.subset(chosen.tolist())
+        labels = few.labels.numpy()
+        train, test = data.embeddings(encoder)
+        probe = linear_probe_scores(
+            train.embeddings[chosen],
+            labels,
+            test.embeddings,
+            data.num_classes,
+            self.settings.probe_epochs,
+            self.seed,
+        )
+        trivial = TrivialPredictor.fit(labels, data.num_classes).scores(len(data.test.spans))
+        tuned = self._tuned(encoder, few, self.settings.finetune)
+        return [
+            rows.recognition("pre-trained, fine-tuned", "pretrained", tuned),
+            rows.recognition("pre-trained, frozen, linear probe", "pretrained", probe),
+            rows.recognition(
+                "from scratch", "untrained", self._tuned(self.untrained, few, self._scratch)
+            ),
+            rows.recognition("PCA + SVM with mirror", "classical", data.pca_svm(chosen), False),
+            rows.recognition("majority class", "trivial", trivial),
         ]
-        found.append(("PCA + SVM with mirror", "classical", data.pca_svm(chosen, seed)))
-        found.append(("majority class", "trivial", trivial.scores(len(labels))))
-        return [ResultRow(n, kind, classification_metrics(s, labels)) for n, kind, s in found]
+
+    def _tuned(
+        self, start: Encoder, few: ClipDataset, settings: FinetuneSettings
+    ) -> npt.NDArray[np.float32]:
+        data = self.data
+        return finetune_scores(start, few, data.test, data.num_classes, settings, self.seed)
 
 
 def draw_clips(labels: npt.NDArray[np.int64], fraction: float, seed: int) -> npt.NDArray[np.int64]:

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mgpose.evaluation.baselines import TrivialPredictor, pca_features
-from mgpose.evaluation.embed import embed
 from mgpose.evaluation.embeddings import EmbeddingTable
 from mgpose.evaluation.figures import Figure, confusion_figure, map_figure
-from mgpose.evaluation.metrics import classification_metrics, clustering_metrics, confusion_counts
+from mgpose.evaluation.metrics import confusion_counts
 from mgpose.evaluation.probes import kmeans_assignments, knn_scores, linear_probe_scores
 from mgpose.evaluation.projection import tsne_points
 from mgpose.evaluation.results import ResultRow, TaskResult
 from mgpose.models.encoder import Encoder
+from mgpose.tasks.rows import Rows
 from mgpose.tasks.task_data import TaskData, contenders
 
 MAP_POINTS = 1000
@@ -59,21 +59,21 @@ class RecognitionUnsupervised:
     def run(self, encoder: Encoder) -> TaskResult:
         """Compare the encoder with the untrained one and the baselines."""
         data, rows, figures = self.data, [], []
+        make = Rows(data, self.seed)
         for contender in contenders(encoder, self.untrained):
-            train = embed(contender.encoder, data.train)
-            test = embed(contender.encoder, data.test)
+            train, test = data.embeddings(contender.encoder)
             for name, scores in self._probes(train, test).items():
-                metrics = classification_metrics(scores, test.labels)
-                rows.append(ResultRow(f"{contender.name}, {name}", contender.kind, metrics))
+                row = make.recognition(f"{contender.name}, {name}", contender.kind, scores)
+                rows.append(row)
                 if contender.kind == "pretrained" and name == "linear probe":
                     figures.append(self._confusion(scores, test.labels))
             clusters = kmeans_assignments(test.embeddings, data.num_classes, self.seed)
-            metrics = clustering_metrics(clusters, test.labels)
-            rows.append(ResultRow(f"{contender.name}, k-means", contender.kind, metrics))
+            rows.append(make.clustering(f"{contender.name}, k-means", contender.kind, clusters))
             if contender.kind == "pretrained" and self.settings.map:
                 figures.append(self._map(test))
-        rows += self._baselines()
-        headline = ["top1", "balanced_accuracy", "macro_f1", "hungarian_accuracy", "nmi", "ari"]
+        rows += self._baselines(make)
+        headline = ["top1", "balanced_accuracy", "macro_f1", "calibration_error"]
+        headline += ["hungarian_accuracy", "nmi", "ari"]
         if data.num_classes > 5:
             headline.insert(1, "top5")
         return TaskResult(
@@ -110,19 +110,18 @@ class RecognitionUnsupervised:
             )
         return scores
 
-    def _baselines(self) -> list[ResultRow]:
+    def _baselines(self, make: Rows) -> list[ResultRow]:
         data = self.data
-        labels = data.test_whole.labels.numpy()
         train_labels = data.train_whole.labels.numpy()
         plain, _ = data.raw_train()
-        train, test = pca_features(plain, data.raw_test(), seed=self.seed)
-        trivial = TrivialPredictor.fit(train_labels, data.num_classes).scores(len(labels))
-        found: list[tuple[str, str, npt.NDArray[np.floating]]] = [
-            ("PCA + SVM with mirror", "classical", data.pca_svm(seed=self.seed)),
-            ("PCA, 1-NN", "classical", knn_scores(train, train_labels, test, 1, data.num_classes)),
-            ("majority class", "trivial", trivial),
+        train, test = pca_features(plain, data.raw_test())
+        trivial = TrivialPredictor.fit(train_labels, data.num_classes).scores(len(test))
+        nearest = knn_scores(train, train_labels, test, 1, data.num_classes)
+        return [
+            make.recognition("PCA + SVM with mirror", "classical", data.pca_svm(), False),
+            make.recognition("PCA, 1-NN", "classical", nearest),
+            make.recognition("majority class", "trivial", trivial),
         ]
-        return [ResultRow(n, kind, classification_metrics(s, labels)) for n, kind, s in found]
 
     def _confusion(self, scores: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> Figure:
         counts = confusion_counts(scores.argmax(1), labels, self.data.num_classes)

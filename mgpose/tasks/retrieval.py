@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.evaluation.baselines import pca_features, random_retrieval
-from mgpose.evaluation.embed import embed
+from mgpose.evaluation.baselines import pca_features, random_retrieval_scores
 from mgpose.evaluation.figures import Curve, precision_figure
-from mgpose.evaluation.results import ResultRow, TaskResult
-from mgpose.evaluation.retrieval import precision_at_k, retrieval_metrics
+from mgpose.evaluation.results import TaskResult
+from mgpose.evaluation.retrieval import precision_at_k, retrieval_scores
 from mgpose.models.encoder import Encoder
+from mgpose.tasks.rows import Rows
 from mgpose.tasks.task_data import TaskData, contenders
 
 
@@ -35,7 +35,7 @@ class Retrieval:
         data: one fold.
         untrained: encoder of the same architecture with untrained weights.
         settings: constants of the protocol.
-        seed: of the PCA.
+        seed: of the run; retrieval itself has no chance in it.
     """
 
     data: TaskData
@@ -45,16 +45,16 @@ class Retrieval:
 
     def run(self, encoder: Encoder) -> TaskResult:
         """Compare the encoder with the untrained one and the baselines."""
-        data = self.data
+        data, make = self.data, Rows(self.data, self.seed)
         query_labels, gallery_labels = data.test.labels.numpy(), data.train.labels.numpy()
         ranks = self.settings.ranks
         rows, curves = [], []
         for name, kind, query, gallery in self._spaces(encoder):
             arguments = (query, gallery, query_labels, gallery_labels)
-            rows.append(ResultRow(name, kind, retrieval_metrics(*arguments)))
+            rows.append(make.retrieval(name, kind, *retrieval_scores(*arguments)))
             curves.append(Curve(name, kind, precision_at_k(*arguments, ranks).tolist()))
-        chance = random_retrieval(query_labels, gallery_labels)
-        rows.append(ResultRow("random order", "trivial", chance))
+        chance = random_retrieval_scores(query_labels, gallery_labels)
+        rows.append(make.retrieval("random order", "trivial", *chance))
         return TaskResult(
             task="retrieval",
             title="Retrieval",
@@ -70,15 +70,9 @@ class Retrieval:
     def _spaces(
         self, encoder: Encoder
     ) -> list[tuple[str, str, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
-        data = self.data
-        spaces = [
-            (
-                contender.name,
-                contender.kind,
-                embed(contender.encoder, data.test).embeddings,
-                embed(contender.encoder, data.train).embeddings,
-            )
-            for contender in contenders(encoder, self.untrained)
-        ]
-        gallery, query = pca_features(data.raw_train()[0], data.raw_test(), seed=self.seed)
-        return [*spaces, ("PCA of keypoints", "classical", query, gallery)]
+        data, spaces = self.data, []
+        for contender in contenders(encoder, self.untrained):
+            gallery, query = data.embeddings(contender.encoder)
+            spaces.append((contender.name, contender.kind, query.embeddings, gallery.embeddings))
+        known, asked = pca_features(data.raw_train()[0], data.raw_test())
+        return [*spaces, ("PCA of keypoints", "classical", asked, known)]

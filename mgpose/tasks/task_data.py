@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ import numpy.typing as npt
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus, mirrored
 from mgpose.evaluation.baselines import pca_svm_scores
+from mgpose.evaluation.embed import embed
+from mgpose.evaluation.embeddings import EmbeddingTable
 from mgpose.models.encoder import Encoder
 from mgpose.structures import InputError, Skeleton, Split
+from mgpose.tasks.constants import measurement_constants
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -33,6 +37,7 @@ class TaskData:
             canonical keypoints.
         description: of the protocol, one sentence.
         corpus: for what only some runners need, such as emotion labels.
+        unit: group whose values are resampled for intervals, see :func:`resampled_group`.
     """
 
     name: str
@@ -46,6 +51,8 @@ class TaskData:
     test_whole: ClipDataset
     description: str
     corpus: Corpus
+    unit: str
+    _known: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, corpus: Corpus, split: Split) -> TaskData:
@@ -71,12 +78,31 @@ class TaskData:
             test_whole=corpus.whole(split.test),
             description=corpus.protocol.description,
             corpus=corpus,
+            unit=resampled_group(corpus),
         )
 
     @property
     def num_classes(self) -> int:
         """K."""
         return len(self.classes)
+
+    @cached_property
+    def test_groups(self) -> list[str]:
+        """Value of ``unit`` for each of the N test clips."""
+        return self.test.group(self.unit)
+
+    @cached_property
+    def group_names(self) -> tuple[str, ...]:
+        """All values of ``unit`` in the test part, sorted."""
+        return tuple(sorted(set(self.test_groups)))
+
+    def embeddings(self, encoder: Encoder) -> tuple[EmbeddingTable, EmbeddingTable]:
+        """Frozen embeddings of the train and the test clips; computed once for each encoder."""
+        key = "embeddings", id(encoder)
+        if key not in self._known:
+            # The encoder is kept along, so that its id stays its own.
+            self._known[key] = encoder, embed(encoder, self.train), embed(encoder, self.test)
+        return self._known[key][1], self._known[key][2]
 
     def describe(self) -> dict[str, Any]:
         """The ``data`` object of a result."""
@@ -98,6 +124,7 @@ class TaskData:
             "folds": [self.split.fold],
             "exceptions": dict(self.split.exceptions),
             "settings": {**settings, "clip": dict(clip)},
+            "constants": measurement_constants(),
         }
 
     def raw_train(self, clips: npt.NDArray[np.int64] | None = None) -> tuple[FloatArray, ...]:
@@ -110,12 +137,19 @@ class TaskData:
         return flatten(self.test_whole)
 
     def pca_svm(self, clips: npt.NDArray[np.int64] | None = None, seed: int = 0) -> FloatArray:
-        """Scores (N_test, K) of the classical baseline, trained with the mirror."""
-        plain, mirror = self.raw_train(clips)
-        labels = self.train_whole.labels.numpy()
-        labels = labels if clips is None else labels[clips]
-        scores = pca_svm_scores(plain, labels, self.raw_test(), self.num_classes, mirror, seed)
-        return scores.astype(np.float32)
+        """Scores (N_test, K) of the classical baseline, trained with the mirror.
+
+        Computed once for the same clips: it has no chance in it but the seed of its PCA.
+        """
+        key = "pca_svm", None if clips is None else tuple(clips.tolist()), seed
+        if key not in self._known:
+            plain, mirror = self.raw_train(clips)
+            labels = self.train_whole.labels.numpy()
+            labels = labels if clips is None else labels[clips]
+            scores = pca_svm_scores(plain, labels, self.raw_test(), self.num_classes, mirror, seed)
+            self._known[key] = scores.astype(np.float32)
+        found: FloatArray = self._known[key]
+        return found
 
 
 @dataclass(frozen=True)
@@ -139,6 +173,37 @@ def contenders(encoder: Encoder, untrained: Encoder) -> tuple[Contender, Contend
         Contender("pre-trained", "pretrained", encoder),
         Contender("untrained", "untrained", untrained),
     )
+
+
+def resampled_group(corpus: Corpus) -> str:
+    """The group whose values an interval resamples: what is independent of one another.
+
+    Subjects where every fold tests two or more; else, where there are several folds, the group that
+    the protocol holds out; else that group, or videos, whichever the test part has several of.
+
+    Raises:
+        InputError: when the protocol has no group to hold out.
+    """
+    if corpus.protocol is None:
+        raise InputError(f"{corpus.settings.name}: expected a protocol with a test part, got none")
+    held_out, folds = corpus.protocol.group, corpus.folds()
+
+    def several(name: str) -> bool:
+        found = [_values(corpus, split.test, name) for split in folds]
+        return min(map(len, found)) > 1
+
+    if several("subject"):
+        return "subject"
+    if corpus.several_folds or several(held_out):
+        return held_out
+    return "video"
+
+
+def _values(corpus: Corpus, videos: Sequence[str], name: str) -> set[str]:
+    chosen = set(videos)
+    return {
+        a.group(name) for a in corpus.annotations if a.video in chosen and a.label in corpus.classes
+    }
 
 
 def flatten(clips: ClipDataset) -> FloatArray:
