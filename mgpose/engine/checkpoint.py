@@ -24,6 +24,8 @@ from mgpose.structures import InputError, Skeleton, skeleton_by_name
 
 CHECKPOINT_VERSION = 2
 _ENCODER_PREFIX = "objective.teacher.encoder."
+# Fields with a value for each video, and those of them that are ids.
+_ROWS = _IDS = ("videos",)
 _LISTS = frozenset({"keypoints", "videos", "without", "trained_on"})
 
 
@@ -89,14 +91,28 @@ class CheckpointCard:
 
     def hashed(self, salt: str) -> CheckpointCard:
         """Without plain ids, in an order that says nothing about them."""
-        videos = tuple(sorted(hash_id(video, salt) for video in self.videos))
-        return replace(self, videos=videos, fold=hash_id(self.fold, salt))
+        columns = {
+            name: [hash_id(value, salt) if name in _IDS else value for value in values]
+            for name in _ROWS
+            if (values := getattr(self, name))
+        }
+        order = sorted(range(len(self.videos)), key=lambda i: columns["videos"][i])
+        rows: dict[str, Any] = {
+            name: tuple(values[i] for i in order) for name, values in columns.items()
+        }
+        return replace(self, fold=hash_id(self.fold, salt), **rows)
 
     def revealed(self, names: Iterable[str]) -> CheckpointCard:
         """The hashed ids of these names in plain, so that they can be compared; others stay."""
-        salts = {video.split(":")[1] for video in self.videos if _is_hashed(video)}
-        plain = {hash_id(name, salt): name for salt in salts for name in names}
-        return replace(self, videos=tuple(plain.get(video, video) for video in self.videos))
+        columns = {name: getattr(self, name) for name in _IDS}
+        hashed = {v for values in columns.values() for v in values if _is_hashed(v)}
+        salts = {value.split(":")[1] for value in hashed}
+        asked = set(names)
+        plain = {hash_id(name, salt): name for salt in salts for name in asked}
+        rows: dict[str, Any] = {
+            name: tuple(plain.get(v, v) for v in values) for name, values in columns.items()
+        }
+        return replace(self, **rows)
 
     def as_plain(self) -> dict[str, Any]:
         """Lists, numbers and strings only."""
@@ -192,12 +208,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def hash_id(name: str, salt: str) -> str:
-    """``sha256:<salt>:<128 bits of SHA-256 of salt and id>``; what is hashed already stays.
+    """``sha256:<salt>:<128 bits of SHA-256 of salt and id>``; "" and what is hashed already stay.
 
     Whether an id is known can be asked, not which are known. That hides names from readers; who
     can guess an id can still test the guess.
     """
-    if _is_hashed(name):
+    if not name or _is_hashed(name):
         return name
     digest = hashlib.sha256(f"{salt}/{name}".encode()).hexdigest()
     return f"sha256:{salt}:{digest[:32]}"

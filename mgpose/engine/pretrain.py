@@ -25,7 +25,7 @@ from mgpose.engine.checkpoint import (
     read_checkpoint,
 )
 from mgpose.engine.collapse_alarm import CollapseAlarm
-from mgpose.engine.healthy_checkpoint import HEALTHY
+from mgpose.engine.healthy_checkpoint import HEALTHY, epoch_of
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
 from mgpose.engine.model_files import load_model
 from mgpose.engine.monitor import ProbeHook
@@ -122,7 +122,7 @@ def last_whole_checkpoint(folder: Path) -> Path | None:
     MMEngine's own pointer holds a path that is wrong once the folder has moved, and nothing when
     the run was killed while it was written.
     """
-    paths = sorted(folder.glob("epoch_*.pth"), key=lambda path: int(path.stem.split("_")[1]))
+    paths = sorted([*folder.glob(HEALTHY), *folder.glob("epoch_*.pth")], key=epoch_of)
     for path in reversed(paths):
         try:
             read_checkpoint(path)
@@ -180,10 +180,11 @@ def build_runner(
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
     try:
-        encoder, before = _initial(settings, corpus, split, folder)
-        model = _model(settings, corpus, clips, encoder)
+        encoder = settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
     except ValueError as error:
         raise InputError(f"{settings.data.name}: {error}") from error
+    before = _start_from(settings, corpus, split, folder, encoder)
+    model = _model(settings, corpus, clips, encoder)
     loader = _loader(settings, corpus, clips)
     steps = schedule.epochs * len(loader)
     return Runner(
@@ -265,22 +266,22 @@ def _model(
     )
 
 
-def _initial(
-    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path
-) -> tuple[Encoder, CheckpointCard | None]:
-    """The encoder to train, and the card of what it goes on from.
+def _start_from(
+    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path, encoder: Encoder
+) -> CheckpointCard | None:
+    """Give the encoder the weights that ``schedule.start_from`` names, if it names any.
 
-    Untrained, or with the weights that ``schedule.start_from`` names: a file, a shipped model, or
-    a work folder of the same folds.
+    They lie in a file, or in a work folder of the same folds, or belong to a shipped model.
+
+    Returns:
+        The card of these weights, None for none.
 
     Raises:
-        InputError: when those are of another layout or architecture, have seen a test video, or
+        InputError: when they are of another layout or architecture, have seen a test video, or
             lie where this run is to write.
-        ValueError: for an encoder that cannot be built.
     """
-    encoder = settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
     if not settings.schedule.start_from:
-        return encoder, None
+        return None
     path = Path(settings.schedule.start_from)
     if path.is_dir():
         path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
@@ -301,7 +302,7 @@ def _initial(
             "start from an encoder of the same fold"
         )
     encoder.load_state_dict(earlier.state_dict())
-    return encoder, card
+    return card
 
 
 def _loader(

@@ -22,7 +22,8 @@ from mgpose.evaluation.uncertainty import UncertaintySettings, with_uncertainty
 from mgpose.models.encoder import Encoder
 from mgpose.structures import InputError, Split
 from mgpose.tasks.combine import combine_folds, combine_seeds
-from mgpose.tasks.emotion import Emotion, EmotionSettings
+from mgpose.tasks.emotion import Emotion
+from mgpose.tasks.emotion_methods import EmotionSettings
 from mgpose.tasks.recognition_semi_supervised import (
     RecognitionSemiSupervised,
     SemiSupervisedSettings,
