@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import mgpose
-from mgpose.data.folds import Corpus
 from mgpose.engine.checkpoint import TrainingSet, load_encoder
 from mgpose.engine.export import export_model
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, pretrain
@@ -66,18 +65,6 @@ def test_evaluation_takes_an_exported_model_wherever_it_takes_a_checkpoint(
         assert row.metrics == pytest.approx(same.metrics, abs=0.05)
 
 
-def test_the_leakage_check_works_on_hashes(checkpoint, settings, tiny_store, tmp_path):
-    _, card = load_encoder(checkpoint)
-
-    (split,) = Corpus(settings.data).folds()
-    videos = [*card.videos, split.test[0]]
-    leaky = changed(checkpoint, tmp_path / "leaky.pth", card_changed(videos=videos))
-    model = export_model(leaky, "leaky", tmp_path, licences=LICENCE).weights
-    assert split.test[0] not in model.with_suffix(".json").read_text()
-    with pytest.raises(InputError, match=rf"saw 1 of the test videos.*{split.test[0]}"):
-        evaluate(settings, model, tmp_path / "out")
-
-
 def test_training_goes_on_from_an_exported_model(checkpoint, tiny_config, tmp_path):
     model = export_model(checkpoint, "tiny", tmp_path, licences=LICENCE).weights
     schedule = {"epochs": 1, "batch_size": 4, "threads": 1, "start_from": str(model)}
@@ -102,7 +89,7 @@ def test_training_goes_on_from_an_exported_model(checkpoint, tiny_config, tmp_pa
     alone = changed(
         tmp_path / "run" / FINAL_CHECKPOINT,
         tmp_path / "b.pth",
-        card_changed(videos=["x", *unknown]),
+        card_changed(videos=["x", *unknown], subjects=[], sources=[], sets=[]),
     )
     again = mgpose.load_model(export_model(alone, "b", tmp_path).weights).card
     asked = {*first.videos, "x"}

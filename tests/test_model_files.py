@@ -95,9 +95,9 @@ def test_the_round_trip_is_the_rounding_to_float16_and_nothing_else(checkpoint, 
         assert state[key].dtype == torch.float32
         assert torch.equal(state[key], value.half().float())
     assert any(not torch.equal(state[key], original[key]) for key in state)
-    kept = {"videos", "fold", "trained_on"}
+    changed = {"videos", "subjects", "sources", "fold", "trained_on"}
     for field in dataclasses.fields(card):
-        if field.name not in kept:
+        if field.name not in changed:
             assert getattr(said, field.name) == getattr(card, field.name)
     assert said.clips > 0
     assert said.trained_on == (TrainingSet("tiny corpus", "synthetic", "made by mgpose", True),)
@@ -181,7 +181,8 @@ def test_no_id_of_a_video_or_a_person_is_in_any_byte(checkpoint, exported, tiny_
     content = b"".join(
         path.read_bytes() for path in (exported.weights, exported.description, exported.card)
     )
-    for name in {*PoseStore(tiny_store), *people, card.fold, str(tiny_store)}:
+    assert people >= set(card.subjects)
+    for name in {*PoseStore(tiny_store), *people, *card.sources, card.fold, str(tiny_store)}:
         assert name.encode() not in content
     before = hash_id("clara", "00ff")
     card = card_of(videos=("anna-interview-1", before))
@@ -206,13 +207,32 @@ def test_what_was_seen_can_still_be_asked(exported, checkpoint):
     assert len(videos) == len(said.videos)
     assert not set(videos) & set(said.videos)
     # Of a training that went on from another, each id has its own salt.
-    mixed = dataclasses.replace(card, videos=(*said.videos, "x", videos[0])).hashed("00")
+    joined = (*said.videos, "x", videos[0])
+    mixed = dataclasses.replace(card, videos=joined, subjects=(), sources=(), sets=()).hashed("00")
     assert {v.split(":")[1] for v in mixed.videos} == {
         "00",
         said.videos[0].split(":")[1],
         videos[0].split(":")[1],
     }
     assert {*card.videos, "x"} == set(mixed.revealed((*card.videos, "x")).videos)
+
+
+def test_people_and_files_stay_with_their_videos(exported, checkpoint):
+    """Hashed, put in another order and asked for again, the rows are those of before."""
+    _, card = load_encoder(checkpoint)
+    _, said = mgpose.load_model(exported.weights)
+    assert all(card.subjects)
+    assert all(card.sources)
+    for name in ("videos", "subjects", "sources"):
+        assert not set(getattr(said, name)) & set(getattr(card, name))
+    names = {*card.videos, *card.subjects, *card.sources}
+    seen = said.revealed(names).seen()
+    assert sorted(seen, key=lambda f: f.video) == sorted(card.seen(), key=lambda f: f.video)
+    # Who is not known is not a person of that name.
+    unknown = card_of(subjects=("unknown", ""), sources=("", "f" * 64), sets=("a", "b"))
+    hidden = unknown.hashed("00")
+    assert sorted(hidden.subjects) == ["", "unknown"]
+    assert sorted(hidden.revealed(["f" * 64]).sources) == ["", "f" * 64]
 
 
 def test_a_new_field_of_the_card_is_not_written_unasked():

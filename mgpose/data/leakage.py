@@ -212,11 +212,19 @@ class LeakageGuard:
         self._footage: dict[str, Footage] = {}
 
     def footage(self, videos: Iterable[str]) -> list[Footage]:
-        """What is known of videos of the set, in their order."""
-        subject = self.corpus.subjects()
+        """What is known of videos of the set, in their order.
+
+        Raises:
+            InputError: for a video that the store lacks.
+        """
+        subject, store = self.corpus.subjects(), self.corpus.store
         for video in (wanted := list(videos)):
             if video not in self._footage:
-                header = self.corpus.store.header(video)
+                if video not in store:
+                    raise InputError(
+                        f"{store.folder}: an annotation names video {video!r}, not in the store"
+                    )
+                header = store.header(video)
                 self._footage[video] = Footage(
                     video,
                     subject.get(video) or header.subject or "",
