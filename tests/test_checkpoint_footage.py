@@ -8,8 +8,7 @@ import torch
 
 from mgpose.data.folds import Corpus
 from mgpose.engine.checkpoint import CheckpointCard, load_encoder
-from mgpose.engine.pretrain import pretrain
-from mgpose.engine.pretrain_data import FINAL_CHECKPOINT
+from mgpose.engine.pretrain import FINAL_CHECKPOINT, pretrain
 from mgpose.engine.settings import PretrainSettings, read_settings
 from mgpose.io import PoseStore, read_annotations, write_annotations
 from mgpose.io.annotations import ANNOTATIONS_NAME

@@ -65,24 +65,21 @@ def test_further_sets_are_read_like_the_first(repo):
 
 
 def test_task_configs_fit_their_pretraining(repo):
+    # By the words of the set's name: emotion_cvpr2021_imigue belongs to imigue_cvpr2021.
     pretraining = {
-        path.stem.split("_", 2)[2]: read_settings(PretrainSettings, load_config(path))
+        frozenset(path.stem.split("_")[2:]): read_settings(PretrainSettings, load_config(path))
         for path in files(repo, "pretrain")
     }
     for path in files(repo, "tasks"):
         settings = read_settings(EvaluateSettings, load_config(path))
         check_data(settings.data)
         task = next((name for name in RUNNERS if path.stem.startswith(name)), "all")
+        before = pretraining[frozenset(path.stem.removeprefix(f"{task}_").split("_"))].data
         given = {name for name in RUNNERS if getattr(settings.tasks, name) is not None}
         if task == "emotion":
-            # Its split may be one of its own; then the encoder is one of that split, or of the same
-            # people: the run refuses one that saw a test video.
-            variant, _, release = path.stem.removeprefix("emotion_").rpartition("_")
-            before = pretraining["_".join(filter(None, (release, variant)))].data
-            assert settings.data == replace(before, protocol=settings.data.protocol)
-            assert settings.data.protocol.startswith(before.protocol.split("_")[0])
-        else:
-            assert settings.data == pretraining[path.stem.removeprefix(f"{task}_")].data
+            # Its split may be one of its own; the run refuses an encoder that saw a test video.
+            before = replace(before, protocol=settings.data.protocol)
+        assert settings.data == before
         if task != "all":
             assert given == {task}
         else:  # Emotion has labels in synthetic data only.

@@ -221,7 +221,8 @@ def test_the_checkpoint_holds_teacher_student_and_queue(tiny_run):
 
 def test_tensorboard(tiny_run):
     found = scalars_of(tiny_run)
-    terms = [f"loss/{term}" for term in ("clip", "part", "time", "masked", "mixed")]
+    names = ("clip", "part", "time", "masked", "mixed", "decorrelation")
+    terms = [f"loss/{name}" for name in names]
     probe = ("knn1_top1", "knn5_top1", "knn1_balanced", "embedding_std", "effective_rank")
     for tag in ("loss/total", *terms, *(f"probe/{p}" for p in probe)):
         values = [value for _, value in found[tag]]

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 
 import pytest
 import torch
@@ -27,8 +28,14 @@ def settings_of(config, **sections):
     return read_settings(PretrainSettings, config)
 
 
+@functools.cache
+def corpus_of(data):
+    """Read once for all runs."""
+    return Corpus(data)
+
+
 def runner_of(settings, folder):
-    corpus = Corpus(settings.data)
+    corpus = corpus_of(settings.data)
     (split,) = corpus.folds()
     return build_runner(settings, corpus, split, folder, start=None)
 
@@ -131,7 +138,7 @@ def test_another_encoder_is_no_start(tiny_config, tmp_path, what):
 
 
 def test_an_encoder_that_saw_test_videos_is_no_start(tiny_config, tmp_path):
-    (split,) = Corpus(settings_of(tiny_config).data).folds()
+    (split,) = corpus_of(settings_of(tiny_config).data).folds()
     path = tmp_path / "earlier.pth"
     write_checkpoint(path, card(videos=(*split.train, split.test[0])))
     settings = settings_of(tiny_config, schedule={"start_from": str(path)})
@@ -166,8 +173,8 @@ def second_store(tiny_store, tmp_path_factory):
     return folder
 
 
-def further(config, store, **changes):
-    data = {**config["data"], "name": "more", "store": str(store), "protocol": "unlabelled"}
+def further(config, folder, **changes):
+    data = {**config["data"], "name": "more", "store": str(folder), "protocol": "unlabelled"}
     return [copy.deepcopy(data) | changes]
 
 
@@ -175,7 +182,7 @@ def test_further_sets_join_the_training(tiny_config, second_store, tmp_path):
     settings = settings_of(tiny_config, further=further(tiny_config, second_store))
     alone = runner_of(settings_of(tiny_config), tmp_path / "alone").train_dataloader.dataset
     both = runner_of(settings, tmp_path / "both").train_dataloader.dataset
-    more = Corpus(settings.further[0])
+    more = corpus_of(settings.further[0])
     added = more.unlabelled(more.folds()[0].train)
     assert len(both) == len(alone) + len(added) > len(alone)
     assert torch.equal(both.x, torch.cat((alone.x, added.x)))

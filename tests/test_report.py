@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mgpose.evaluation.comparison import Comparison
 from mgpose.evaluation.figures import (
     Curve,
     Figure,
@@ -21,6 +22,7 @@ from mgpose.evaluation.figures import (
 from mgpose.evaluation.plots import draw
 from mgpose.evaluation.report import render_report, write_report
 from mgpose.evaluation.results import ResultRow, TaskResult, read_results, write_results
+from mgpose.evaluation.table import format_table
 
 EVIL = '<script src="https://evil.example/x.js">alert(1)</script>'
 
@@ -168,3 +170,33 @@ def test_every_kind_of_figure_is_drawn(index: int) -> None:
     image = imread(io.BytesIO(draw(figures()[index], dpi=60)))
     assert image.shape[1] > 200
     assert image[..., :3].std() > 0.01
+
+
+def test_the_paired_test_and_the_people_stand_in_the_report() -> None:
+    told = Comparison("top1", "ours", "svm", 0.1, 0.02, 0.18, 0.03, "sign-flip test over 3 folds")
+    rows = {"ours": {"p1": 0.913, EVIL: 0.5}, "svm": {"p1": 0.777}, "other": {"p1": 0.123}}
+    found = result(
+        protocol={
+            "name": "quick",
+            "seeds": [0, 4, 9],
+            "constants": {"knn": {"temperature": 0.07}},
+            "per_group": {"unit": "person", "metric": "top1", "rows": rows},
+        },
+        rows=tuple(
+            ResultRow(name, kind, {"top1": value, "top1_low": 0.4, "top1_high": 0.95})
+            for name, kind, value in (("ours", "pretrained", 0.8), ("svm", "classical", 0.7))
+        ),
+        comparisons=(told,),
+    )
+    page = render_report({"t": found})
+    assert Tags(page).open == []
+    assert "told apart, better: ours less svm, +10.0 points of Top-1" in page
+    assert "95 % interval +2.0 to +18.0" in page
+    assert "against 70.0 of svm: told apart" in page
+    assert "Top-1 by person" in page
+    assert EVIL not in page
+    for text in ("91.3", "77.7", "0, 4, 9", "temperature 0.07", "[40.0, 95.0]"):
+        assert text in page, text
+    assert "12.3" not in page  # a row that the test does not compare
+    assert "p = 0.030" in format_table(found)
+    assert "by person" not in render_report({"t": result()})

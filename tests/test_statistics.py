@@ -26,6 +26,29 @@ def test_interval_is_wider_when_a_subject_answers_as_one() -> None:
     assert by_subject[0] < by_clip[0] < right.mean() < by_clip[1] < by_subject[1]
 
 
+def test_whole_subjects_are_drawn() -> None:
+    """The statistic sees each subject's rows all together or not at all, as often as drawn."""
+    subjects = ["a", "b", "b", "c", "c", "c", "d", "d", "d", "d"]
+    seen: list[np.ndarray] = []
+
+    def watched(labels: np.ndarray, scores: np.ndarray) -> float:
+        seen.append(np.bincount(labels, minlength=10))
+        assert np.array_equal(scores, labels / 10)
+        return float(len(labels))
+
+    bootstrap_interval(watched, np.arange(10), np.arange(10) / 10, subjects, draws=300)
+    times = []
+    for counts in seen:
+        rows = {name: [i for i, s in enumerate(subjects) if s == name] for name in "abcd"}
+        by_subject = {name: set(counts[mine].tolist()) for name, mine in rows.items()}
+        assert all(len(found) == 1 for found in by_subject.values())
+        times.append([found.pop() for found in by_subject.values()])
+        assert sum(times[-1]) == 4
+    # Each as often as any other, whatever its number of rows; some twice and some not at all.
+    assert np.allclose(np.mean(times, axis=0), 1, atol=0.25)
+    assert np.max(times) > 1
+
+
 def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     covered = 0

@@ -1,17 +1,10 @@
 from mmengine.config import read_base
 
 with read_base():
+    from .._base_.data_synthetic_measured import *
     from .._base_.encoder_tiny import *
 
 # What the sampling of good windows is worth: run it again with sampling.quality=False.
-data = dict(
-    name="synthetic corpus, measured",
-    store="data/synthetic_measured",
-    protocol="synthetic",
-    skeleton="upper_body_hands_face",
-    clip=dict(frames=32, rate=12.5, max_crops=2),
-    synthetic=True,
-)
 augment = dict(stretch=False)
 # Two views and no mixed clips: the cheap form of the objective, for two CPU cores.
 views = dict(local=0)

@@ -84,13 +84,15 @@ class CollapseAlarm:
 
     Attributes:
         start: figures of the untrained encoder, or of the first probe where that was not seen.
-        suspected: whether the last probe showed symptoms.
+        suspected: whether the last probe was judged and showed symptoms.
+        healthy: whether the last probe, judged or not, showed none.
     """
 
     def __init__(self, grace: float) -> None:
         self.grace = grace
         self.start: ProbeFigures | None = None
         self.suspected = False
+        self.healthy = False
 
     def update(self, figures: ProbeFigures, epoch: int, epochs: int) -> dict[str, str]:
         """Take in one probe.
@@ -105,22 +107,28 @@ class CollapseAlarm:
         """
         if self.start is None:
             self.start = figures
+        found = symptoms(figures, self.start)
+        self.healthy = not found
         if epoch == 0 or epoch <= self.grace * epochs:
             return {}
-        found = symptoms(figures, self.start)
         sure = self.suspected or epoch >= epochs
         self.suspected = bool(found)
         return found if sure else {}
 
     def as_plain(self) -> dict[str, Any]:
         """State for a checkpoint: plain types only."""
-        return {"start": asdict(self.start) if self.start else None, "suspected": self.suspected}
+        return {
+            "start": asdict(self.start) if self.start else None,
+            "suspected": self.suspected,
+            "healthy": self.healthy,
+        }
 
     def restore(self, plain: Mapping[str, Any]) -> None:
         """Go on where :meth:`as_plain` was taken."""
         start = plain["start"]
         self.start = ProbeFigures(**start) if start else None
         self.suspected = bool(plain["suspected"])
+        self.healthy = bool(plain["healthy"])
 
 
 class ChanceDistance:

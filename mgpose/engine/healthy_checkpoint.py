@@ -19,9 +19,15 @@ def epoch_of(path: Path) -> int:
     return int(path.stem.split("_")[-1])
 
 
-def keep_healthy(folder: Path) -> None:
-    """Keep the newest checkpoint, if there is one, in place of the healthy one kept before."""
-    newest = max(folder.glob("epoch_*.pth"), key=epoch_of, default=None)
+def keep_healthy(folder: Path, epoch: int) -> None:
+    """Keep the newest checkpoint, if there is one, in place of the healthy one kept before.
+
+    Args:
+        folder: of the run.
+        epoch: that was found healthy; a later file is what a killed run left half written.
+    """
+    written = [path for path in folder.glob("epoch_*.pth") if epoch_of(path) <= epoch]
+    newest = max(written, key=epoch_of, default=None)
     if newest is None:
         return
     kept = folder / f"healthy_{newest.name}"
@@ -33,6 +39,8 @@ def keep_healthy(folder: Path) -> None:
         # Not every file system knows links; a copy is the same but for the space.
         shutil.copyfile(newest, partial)
     partial.replace(kept)
+    # Renaming one of two links to a file over the other does nothing, and leaves both.
+    partial.unlink(missing_ok=True)
     for path in folder.glob(HEALTHY):
         if path != kept:
             path.unlink()
@@ -42,14 +50,13 @@ def fall_back(folder: Path) -> Path | None:
     """Remove every checkpoint since the last healthy probe.
 
     Returns:
-        The healthy checkpoint under its ordinary name, from which ``--resume`` goes on; None
-        where no probe was healthy after the first checkpoint.
+        The healthy checkpoint, from which ``--resume`` goes on; None where no probe was healthy
+        after the first checkpoint. It keeps its name: should the resumed run collapse too, it is
+        still the one to fall back to.
     """
     kept = max(folder.glob(HEALTHY), key=epoch_of, default=None)
-    # Renamed first: a kill in between must not cost the healthy one.
-    healthy = kept.replace(folder / kept.name.removeprefix("healthy_")) if kept else None
     for path in folder.glob("epoch_*.pth"):
-        if healthy is None or epoch_of(path) > epoch_of(healthy):
+        if kept is None or epoch_of(path) > epoch_of(kept):
             path.unlink()
     (folder / "last_checkpoint").unlink(missing_ok=True)
-    return healthy
+    return kept

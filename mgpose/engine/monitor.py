@@ -100,8 +100,8 @@ class ProbeHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Keep the checkpoint that was written after a healthy probe."""
         self._distance.clear()
-        if 0 < self._probed_epoch == runner.epoch and not self.alarm.suspected:
-            keep_healthy(Path(runner.work_dir))
+        if 0 < self._probed_epoch == runner.epoch and self.alarm.healthy:
+            keep_healthy(Path(runner.work_dir), runner.epoch)
 
     def after_train_iter(
         self,
@@ -118,6 +118,7 @@ class ProbeHook(Hook):
 
         Raises:
             CollapseError: when the run has collapsed and is to stop.
+            FloatingPointError: when the encoder's weights are no longer numbers.
         """
         due = self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner)
         if due or self.alarm.suspected:
@@ -136,6 +137,11 @@ class ProbeHook(Hook):
     def _probe(self, runner: Runner, epoch: int) -> None:
         objective = _objective(runner)
         encoder = objective.published_encoder
+        # The last step of an epoch can spoil the weights after a loss that was still finite.
+        if not all(p.isfinite().all() for p in encoder.parameters()):
+            raise FloatingPointError(
+                f"weights are NaN or infinite at iteration {runner.iter}; lower the learning rate"
+            )
         query = embed(encoder, self.query)
         embeddings = torch.from_numpy(query.embeddings)
         figures = ProbeFigures(
@@ -186,7 +192,8 @@ class ProbeHook(Hook):
         text = f"collapsed at epoch {epoch}: {'; '.join(found.values())}"
         advice = advise(found, self.settings)
         if not self.stop:
-            runner.logger.warning("%s; %s", text, advice)
+            # An error to the log, since a quiet run shows nothing less.
+            runner.logger.error("%s; %s", text, advice)
             return
         # The figures that led here must be on disk: an exception would leave them in a buffer.
         runner.visualizer.close()

@@ -19,13 +19,18 @@ from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
 from mgpose.data.leakage import Footage, LeakageGuard
 from mgpose.data.sampling import WindowSampler, window_weights
-from mgpose.engine.checkpoint import CheckpointCard, load_encoder, read_checkpoint
+from mgpose.engine.checkpoint import (
+    CheckpointCard,
+    check_layout,
+    load_encoder,
+    read_checkpoint,
+)
 from mgpose.engine.collapse_alarm import CollapseAlarm
-from mgpose.engine.healthy_checkpoint import HEALTHY
+from mgpose.engine.healthy_checkpoint import HEALTHY, epoch_of
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
 from mgpose.engine.monitor import ProbeHook
 from mgpose.engine.optimisation import optimisation, schedulers
-from mgpose.engine.pretrain_data import FINAL_CHECKPOINT, fold_dir, pretrain_data
+from mgpose.engine.pretrain_data import pretrain_data
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
 from mgpose.engine.scalars import ClearNames
@@ -35,8 +40,17 @@ from mgpose.objectives import TeacherStudent
 from mgpose.structures import InputError, Split, skeleton_by_name
 
 logger = logging.getLogger(__name__)
+FINAL_CHECKPOINT = "encoder.pth"
 # MMEngine keeps its runs by name and second; two runs of one second must not share a name.
 _RUNS = itertools.count()
+
+
+def fold_dir(work_dir: str | Path, split: Split, corpus: Corpus) -> Path:
+    """Where a fold's run lies: the work folder itself where the protocol has one fold only.
+
+    Whether one fold of several was selected makes no difference: folds never share a folder.
+    """
+    return Path(work_dir) / split.fold if corpus.several_folds else Path(work_dir)
 
 
 def pretrain(
@@ -110,7 +124,7 @@ def last_whole_checkpoint(folder: Path) -> Path | None:
     MMEngine's own pointer holds a path that is wrong once the folder has moved, and nothing when
     the run was killed while it was written.
     """
-    paths = sorted(folder.glob("epoch_*.pth"), key=lambda path: int(path.stem.split("_")[1]))
+    paths = sorted([*folder.glob(HEALTHY), *folder.glob("epoch_*.pth")], key=epoch_of)
     for path in reversed(paths):
         try:
             read_checkpoint(path)
@@ -154,13 +168,17 @@ def build_runner(
         guard: of the corpus, where several folds share one; None makes one.
 
     Raises:
-        InputError: when an epoch has fewer windows than a batch, the model cannot be built, or
-            what it would see leaks into a test part.
+        InputError: when an epoch has fewer windows than a batch, or the model cannot be built.
     """
     # Before anything is built: modules made earlier would escape the seed.
     set_random_seed(settings.seed)
     schedule = settings.schedule
-    data = pretrain_data(settings, corpus, split, guard or LeakageGuard(corpus))
+    try:
+        encoder = settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
+    except ValueError as error:
+        raise InputError(f"{settings.data.name}: {error}") from error
+    earlier = _start_from(settings, corpus, split, folder, encoder)
+    data = pretrain_data(settings, corpus, split, guard or LeakageGuard(corpus), earlier)
     clips = data.clips
     windows = min(settings.sampling.samples or len(clips), len(clips))
     if windows < schedule.batch_size:
@@ -168,11 +186,7 @@ def build_runner(
             f"{split.fold}: an epoch of {windows} windows is less than a batch of "
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
-    try:
-        encoder = data.start or settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
-        model = _model(settings, corpus, clips, encoder)
-    except ValueError as error:
-        raise InputError(f"{settings.data.name}: {error}") from error
+    model = _model(settings, corpus, clips, encoder)
     loader = _loader(settings, corpus, clips)
     steps = schedule.epochs * len(loader)
     return Runner(
@@ -193,7 +207,7 @@ def build_runner(
             "logger": {"type": "LoggerHook", "interval": 10, "log_metric_by_epoch": False},
         },
         custom_hooks=[
-            PlainCheckpointHook(_card(settings, split, data.footage)),
+            PlainCheckpointHook(_card(settings, split, data.seen)),
             _probe(settings, corpus, split, clips),
             FiniteLossHook(),
         ],
@@ -231,6 +245,44 @@ def _model(
     )
 
 
+def _start_from(
+    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path, encoder: Encoder
+) -> list[Footage]:
+    """Give the encoder the weights that ``schedule.start_from`` names, if it names any.
+
+    They lie in a file, or in a work folder of the same folds.
+
+    Returns:
+        The videos that these weights have seen.
+
+    Raises:
+        InputError: when they are of another layout or architecture, have seen a test video, or
+            lie where this run is to write.
+    """
+    if not settings.schedule.start_from:
+        return []
+    path = Path(settings.schedule.start_from)
+    if path.is_dir():
+        path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
+    if path.resolve() == (folder / FINAL_CHECKPOINT).resolve():
+        raise InputError(f"{path}: this run would write over it; choose another --work-dir")
+    earlier, card = load_encoder(path)
+    check_layout(card, corpus.skeleton, path)
+    ours = settings.encoder
+    wanted = {name: getattr(ours, name) for name in ("architecture", "size", "patch", "without")}
+    found = {name: getattr(card, name) for name in wanted}
+    if found != wanted:
+        raise InputError(f"{path}: expected an encoder of {wanted}, found one of {found}")
+    seen = sorted(set(card.videos) & {*split.test, *split.val})
+    if seen:
+        raise InputError(
+            f"{path}: it was trained on {len(seen)} videos of the test part, such as {seen[0]!r}; "
+            "start from an encoder of the same fold"
+        )
+    encoder.load_state_dict(earlier.state_dict())
+    return card.seen()
+
+
 def _loader(
     settings: PretrainSettings, corpus: Corpus, clips: ClipDataset
 ) -> DataLoader[dict[str, torch.Tensor]]:
@@ -241,7 +293,7 @@ def _loader(
     )
 
 
-def _card(settings: PretrainSettings, split: Split, footage: Sequence[Footage]) -> CheckpointCard:
+def _card(settings: PretrainSettings, split: Split, seen: Sequence[Footage]) -> CheckpointCard:
     data = settings.data
     return CheckpointCard(
         skeleton=data.skeleton,
@@ -253,10 +305,10 @@ def _card(settings: PretrainSettings, split: Split, footage: Sequence[Footage]) 
         data=data.name,
         protocol=split.protocol,
         fold=split.fold,
-        videos=tuple(f.video for f in footage),
-        subjects=tuple(f.subject for f in footage),
-        sources=tuple(f.source for f in footage),
-        sets=tuple(f.data for f in footage),
+        videos=tuple(f.video for f in seen),
+        subjects=tuple(f.subject for f in seen),
+        sources=tuple(f.source for f in seen),
+        sets=tuple(f.data for f in seen),
         seed=settings.seed,
         architecture=settings.encoder.architecture,
         without=settings.encoder.without,

@@ -12,6 +12,7 @@ from mgpose.evaluation.figures import (
     Figure,
     confusion_figure,
     fractions_figure,
+    intervals_figure,
     map_figure,
     precision_figure,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "expected_calibration_error",
     "format_table",
     "fractions_figure",
+    "intervals_figure",
     "kmeans_assignments",
     "knn_scores",
     "linear_probe_scores",

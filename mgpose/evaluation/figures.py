@@ -11,7 +11,7 @@ import numpy as np
 
 from mgpose.evaluation.embeddings import FloatArray, IntArray
 
-FIGURE_KINDS = ("confusion", "fractions", "precision", "map")
+FIGURE_KINDS = ("confusion", "fractions", "precision", "map", "intervals")
 
 
 def plain(value: Any) -> Any:
@@ -36,8 +36,8 @@ class Figure:
     """One plot.
 
     Args:
-        kind: ``"confusion"``, ``"fractions"``, ``"precision"`` or ``"map"``; each has its function
-            below, which says what ``data`` holds.
+        kind: ``"confusion"``, ``"fractions"``, ``"precision"``, ``"map"`` or ``"intervals"``; each
+            has its function below, which says what ``data`` holds.
         title: caption.
         data: plain data.
 
@@ -129,6 +129,28 @@ def map_figure(title: str, points: FloatArray, labels: IntArray, names: Sequence
         raise ValueError(f"labels must lie in [0, {len(names)}), got up to {labels.max()}")
     rounded = np.round(points.astype(np.float64), 3)
     return Figure("map", title, {"points": rounded, "labels": labels, "names": tuple(names)})
+
+
+def intervals_figure(
+    title: str, metric: str, chance: float, rows: Sequence[tuple[str, str, float, float, float]]
+) -> Figure:
+    """A metric of each method with its interval, beside the value of a guess.
+
+    Args:
+        title: caption.
+        metric: its name; a share in [0, 1].
+        chance: what a guess gives.
+        rows: name and kind as in the table, value, lower and upper bound.
+
+    Raises:
+        ValueError: without a row, or where low <= value <= high does not hold.
+    """
+    wrong = [row for row in rows if not 0 <= row[3] <= row[2] <= row[4] <= 1]
+    if wrong or not rows:
+        raise ValueError(f"expected rows with 0 <= low <= value <= high <= 1, got {wrong or rows}")
+    keys = ("name", "kind", "value", "low", "high")
+    lines = [dict(zip(keys, row, strict=True)) for row in rows]
+    return Figure("intervals", title, {"metric": metric, "chance": chance, "rows": lines})
 
 
 def _curves(curves: Sequence[Curve], length: int) -> list[dict[str, Any]]:

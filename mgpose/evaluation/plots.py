@@ -87,6 +87,8 @@ def _size(figure: Figure) -> tuple[float, float]:
         return (4.5, float(np.clip(1.2 + 0.32 * many, 2.4, 4.2))) if many <= 12 else (9.2, 7.4)
     if figure.kind == "map":
         return (4.5, 4.4) if len(set(figure.data["labels"])) <= 12 else (9.2, 5.6)
+    if figure.kind == "intervals":
+        return 9.2, 0.9 + 0.27 * len(figure.data["rows"])
     return 4.5, 3.4
 
 
@@ -205,6 +207,34 @@ def _map(axes: Axes, data: Mapping[str, Any]) -> None:
     )
 
 
+def _intervals(axes: Axes, data: Mapping[str, Any]) -> None:
+    rows = data["rows"]
+    for place, row in enumerate(rows):
+        colour = KIND_COLOURS[row["kind"]]
+        low, value, high = (100 * row[key] for key in ("low", "value", "high"))
+        axes.plot([low, high], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
+        axes.plot([value], [place], "o", color=colour, markersize=5.5)
+    axes.axvline(100 * data["chance"], color=MUTED, linewidth=1, linestyle="--", zorder=0)
+    axes.text(
+        100 * data["chance"],
+        1.01,
+        "a guess",
+        transform=axes.get_xaxis_transform(),
+        ha="center",
+        va="bottom",
+        fontsize=7.5,
+        color=MUTED,
+    )
+    axes.set_yticks(range(len(rows)), [shortened(row["name"], 48) for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.set_xlim(-1, 101)
+    axes.set_xlabel(f"{metric_title(data['metric'])} (%) with 95 % interval", fontsize=8)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+
+
 def shortened(name: str, length: int = 32) -> str:
     """The name cut to fit; ``$`` is escaped, or matplotlib would read it as mathematics."""
     cut = name if len(name) <= length else name[: length - 1].rstrip() + "…"
@@ -216,4 +246,5 @@ _PAINTERS: dict[str, Callable[[Any, Mapping[str, Any]], None]] = {
     "fractions": _fractions,
     "precision": _precision,
     "map": _map,
+    "intervals": _intervals,
 }

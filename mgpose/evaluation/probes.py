@@ -87,8 +87,9 @@ def linear_probe_scores(
 
     Features are centred and divided by one number, their root mean square over the training part:
     a scale for each feature would raise those that hold nothing but noise to the size of the others
-    (configs/RESULTS.md). The layer starts at zero and is trained with cross-entropy by AdamW, learning
-    rate falling to zero along a cosine, the last epoch taken. Nothing is chosen on the test part.
+    (configs/RESULTS.md). The layer starts at zero and is trained with cross-entropy by AdamW,
+    learning rate falling to zero along a cosine, the last epoch taken. Nothing is chosen on the
+    test part.
 
     Args:
         train: (N, D) training embeddings.

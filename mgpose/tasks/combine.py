@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from mgpose.evaluation.figures import Figure
-from mgpose.evaluation.results import TaskResult, mean_over
+from mgpose.evaluation.results import ResultRow, TaskResult, mean_over
 from mgpose.tasks.rows import ensemble_rows
 from mgpose.tasks.task_data import TaskData
+
+_ENDS = ("value", "low", "high")
 
 
 def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
@@ -21,8 +23,9 @@ def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
         folds: results of one task, one a fold.
 
     Returns:
-        The mean with its spread; ``protocol["per_fold"]`` holds fold -> row -> metrics. One fold
-        is returned as it is.
+        The mean with its spread; ``protocol["per_fold"]`` holds fold -> row -> metrics. A row that
+        a fold does not have is named in a note and left out of the mean. One fold is returned as it
+        is.
     """
     first = folds[0]
     if len(folds) == 1:
@@ -49,6 +52,14 @@ def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
         for name, fold in zip(names, folds, strict=True)
         if "pretraining" in fold.protocol
     }
+    # What a runner wrote down of its fold, such as what was chosen there.
+    records = {
+        name: record for fold in folds for name, record in fold.protocol.get("records", {}).items()
+    }
+    notes = dict.fromkeys(note for fold in folds for note in fold.notes)
+    rows, partial = _common([fold.rows for fold in folds])
+    if partial:
+        notes[f"Not in every fold, so without a mean: {'; '.join(partial)}."] = None
     leakage = {
         name: found for fold in folds for name, found in fold.protocol.get("leakage", {}).items()
     }
@@ -57,13 +68,14 @@ def combine_folds(folds: Sequence[TaskResult]) -> TaskResult:
         data=data,
         protocol={
             **first.protocol,
+            **({"records": records} if records else {}),
             "folds": names,
             "per_fold": per_fold,
             "pretraining": pretraining,
             **({"leakage": leakage} if leakage else {}),
         },
-        rows=mean_over([fold.rows for fold in folds], medians=first.headline[:1]),
-        notes=(*first.notes, f"Mean and standard deviation over {len(folds)} folds."),
+        rows=mean_over(rows, medians=first.headline[:1]),
+        notes=(*notes, f"Mean and standard deviation over {len(folds)} folds."),
         figures=figures,
     )
 
@@ -115,14 +127,32 @@ def recall_of(confusion: Figure) -> dict[str, float]:
     return dict(zip(confusion.data["names"], recall.tolist(), strict=True))
 
 
+def _common(
+    folds: Sequence[Sequence[ResultRow]],
+) -> tuple[list[list[ResultRow]], list[str]]:
+    """The rows that every fold has, and the names of the others."""
+    names = [{row.name for row in rows} for rows in folds]
+    common = set.intersection(*names)
+    kept = [[row for row in rows if row.name in common] for rows in folds]
+    return kept, sorted(set.union(*names) - common)
+
+
 def _merge(figures: Sequence[Figure], first_fold: str) -> Figure:
-    """Confusions are summed, curves averaged; a map can only be that of one fold."""
+    """Confusions are summed, curves and intervals averaged; a map can only be of one fold."""
     first = figures[0]
     if first.kind == "map":
         return dataclasses.replace(first, title=f"{first.title} (fold {first_fold})")
     if first.kind == "confusion":
         counts = np.sum([f.data["counts"] for f in figures], axis=0)
         return dataclasses.replace(first, data={**first.data, "counts": counts})
+    if first.kind == "intervals":
+        tables = [{row["name"]: row for row in f.data["rows"]} for f in figures]
+        means = [
+            {**row, **{key: np.mean([t[name][key] for t in tables]) for key in _ENDS}}
+            for name, row in tables[0].items()
+            if all(name in table for table in tables)
+        ]
+        return dataclasses.replace(first, data={**first.data, "rows": means})
     curves: list[dict[str, Any]] = []
     for i, curve in enumerate(first.data["curves"]):
         values = np.array([f.data["curves"][i]["values"] for f in figures])

@@ -29,6 +29,7 @@ from mgpose.data.generating_parameters import (
 from mgpose.engine.finetune import FinetuneSettings, finetune_scores
 from mgpose.engine.settings import EncoderSettings
 from mgpose.evaluation.baselines import TrivialPredictor, pca_svm_scores
+from mgpose.evaluation.decisions import accuracy
 from mgpose.evaluation.embed import embed
 from mgpose.evaluation.figures import Figure, confusion_figure
 from mgpose.evaluation.metrics import classification_metrics, confusion_counts
@@ -47,7 +48,8 @@ from mgpose.evaluation.temporal_baselines import (
 from mgpose.models import Encoder
 from mgpose.structures import InputError
 from mgpose.tasks.combine import combine_folds
-from mgpose.tasks.emotion import Emotion, EmotionSettings, accuracy
+from mgpose.tasks.emotion import Emotion
+from mgpose.tasks.emotion_methods import EmotionSettings
 from mgpose.tasks.identity import Identity, IdentitySettings
 from mgpose.tasks.task_data import Contender, TaskData
 

@@ -1,4 +1,4 @@
-"""Micro-gesture emotion recognition: from the embeddings of a whole video to its label.
+"""Micro-gesture emotion recognition: from the frozen embeddings of a whole video to its label.
 
 Emotion inference from people's bodies is an opt-in analysis with a warning: the EU AI Act bans it
 at work and in education, and an outcome (such as a lost match) is not a felt emotion.
@@ -8,49 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mgpose.data.clips import ClipDataset
-from mgpose.evaluation.baselines import TrivialPredictor, pca_svm_scores
-from mgpose.evaluation.embed import embed
-from mgpose.evaluation.metrics import binary_metrics
-from mgpose.evaluation.probes import linear_probe_scores
+from mgpose.evaluation.decisions import accuracy, area_under_curve, balanced_accuracy
+from mgpose.evaluation.figures import Figure, intervals_figure
+from mgpose.evaluation.permutation import arrangements, block_permutation_p_value, holm
 from mgpose.evaluation.results import ResultRow, TaskResult
-from mgpose.evaluation.statistics import bootstrap_interval, permutation_p_value
+from mgpose.evaluation.statistics import bootstrap_interval, expected_calibration_error
 from mgpose.models.encoder import Encoder
 from mgpose.structures import InputError
-from mgpose.tasks.task_data import Contender, TaskData, contenders, flatten
+from mgpose.tasks.emotion_methods import EmotionMethods, EmotionSettings, MethodScores
+from mgpose.tasks.emotion_videos import LabelledVideos
+from mgpose.tasks.task_data import Contender, TaskData, contenders
 
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class EmotionSettings:
-    """Constants of the protocol.
-
-    Args:
-        positive: label counted as class 1.
-        probe_epochs: of the linear probe on video embeddings.
-        draws: of bootstrap and permutations.
-    """
-
-    positive: str = "positive"
-    probe_epochs: int = 100
-    draws: int = 1000
+LEVEL = 0.05
+Scores = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Emotion:
-    """A linear probe on the mean embedding of all windows of a video.
+    """Attention pooling in time, mean pooling and gesture histograms, beside the baselines.
 
     Args:
         data: one fold; its store carries annotations of the tier ``emotion``.
         untrained: encoder of the same architecture with untrained weights.
         settings: constants of the protocol.
-        seed: of probe, bootstrap and permutations.
+        seed: the first of the seeds; also of bootstrap and permutations.
     """
 
     data: TaskData
@@ -70,135 +56,206 @@ class Emotion:
         """Compare encoders with the baselines.
 
         Raises:
-            InputError: when the data carry no emotion labels, not two of them, or the test part
-                shows one person only.
+            InputError: when the data carry no emotion labels, not two of them, the training part
+                shows one label or one person only, or the test part one person only.
         """
-        data = self.data
-        parts = {}
-        for part, videos in (("train", data.split.train), ("test", data.split.test)):
-            labels = data.corpus.emotions(videos)
-            if not labels:
-                raise InputError(
-                    f"{data.name}: the emotion task needs annotations of the tier 'emotion' in "
-                    f"the {part} part, found none"
-                )
-            parts[part] = (data.corpus.unlabelled(labels), labels)
-        names = sorted({label for _, labels in parts.values() for label in labels.values()})
-        if len(names) != 2 or self.settings.positive not in names:
-            raise InputError(
-                f"{data.name}: expected two emotion labels, one of them "
-                f"{self.settings.positive!r}, found {names}"
-            )
-        subjects = data.corpus.subjects()
-        if len({subjects[video] for video in parts["test"][1]}) < 2:
-            raise InputError(
-                f"{data.name}: the emotion task resamples the test subjects and needs two with "
-                f"emotion labels, fold {data.split.fold!r} has one; leave the task out"
-            )
-        rows = self._rows(encoders, parts)
+        data, settings = self.data, self.settings
+        truth = data.corpus.emotions(data.split.test)
+        train, test = (
+            LabelledVideos.of(data, part, settings.positive) for part in ("train", "test")
+        )
+        names = sorted({*data.corpus.emotions(data.split.train).values(), *truth.values()})
+        self._require_two_of_everything(train, names, truth)
+        methods = EmotionMethods(data, train, test, settings, self.seed)
+        found = [s for contender in encoders for s in methods.of_encoder(contender)]
+        found += methods.of_poses()
+        rows = [
+            self.row(m.name, m.kind, self._of_all_videos(m.scores, train, test), truth)
+            for m in found
+        ]
         return TaskResult(
             task="emotion",
             title="Emotion",
             data={
                 **data.describe(),
                 "classes": names,
-                "train_clips": len(parts["train"][1]),
-                "test_clips": len(parts["test"][1]),
+                "train_clips": len(train.videos),
+                "test_clips": len(truth),
                 "unit": "videos",
             },
-            protocol=data.describe_protocol(asdict(self.settings)),
+            protocol={
+                **data.describe_protocol(asdict(settings)),
+                "records": {
+                    data.split.fold: {
+                        "chosen": {m.name: _choices(m) for m in found if m.choices},
+                        "train_videos_without_pose": list(train.without_pose),
+                        "test_videos_without_pose": list(test.without_pose),
+                    }
+                },
+            },
             seed=self.seed,
-            headline=("accuracy", "balanced_accuracy", "auc", "p_value"),
+            headline=("accuracy", "balanced_accuracy", "auc", "p_value", "calibration_error"),
             rows=tuple(rows),
             notes=(
-                "One label a video. 95 % intervals by bootstrap over subjects; p-value by "
-                "permutation of the test labels over videos.",
+                *self._notes(),
+                *self._notes_of_fold(rows, train, test, truth, methods.gestures_are_known),
             ),
+            figures=(_intervals(rows, data.synthetic),),
         )
 
-    def _rows(
-        self, encoders: Sequence[Contender], parts: dict[str, tuple[ClipDataset, dict[str, str]]]
-    ) -> list[ResultRow]:
-        (train_clips, train_of), (test_clips, test_of) = parts["train"], parts["test"]
-        train_labels, test_labels = self._labels(train_of), self._labels(test_of)
-        scores: list[tuple[str, str, npt.NDArray[np.floating]]] = []
-        for contender in encoders:
-            train = video_means(
-                embed(contender.encoder, train_clips).embeddings, train_clips, train_of
-            )
-            test = video_means(embed(contender.encoder, test_clips).embeddings, test_clips, test_of)
-            found = linear_probe_scores(
-                train, train_labels, test, 2, self.settings.probe_epochs, self.seed
-            )
-            scores.append((f"{contender.name}, linear probe", contender.kind, found[:, 1]))
-        train, test = (
-            video_means(flatten(clips), clips, labels)
-            for clips, labels in ((train_clips, train_of), (test_clips, test_of))
-        )
-        margin = pca_svm_scores(train, train_labels, test, 2, seed=self.seed)
-        # Decision values are made comparable to a probability by the larger of the two classes.
-        decided = 1 / (1 + np.exp(margin[:, 0] - margin[:, 1]))
-        scores.append(("PCA + SVM", "classical", decided))
-        trivial = TrivialPredictor.fit(train_labels, 2).scores(len(test_labels))
-        scores.append(("majority class", "trivial", trivial[:, 1]))
-        return [self.row(name, kind, found, test_of) for name, kind, found in scores]
-
-    def row(
-        self, name: str, kind: str, scores: npt.NDArray[np.floating], labels: Mapping[str, str]
-    ) -> ResultRow:
-        """A row of the table.
+    def row(self, name: str, kind: str, scores: Scores, labels: Mapping[str, str]) -> ResultRow:
+        """A row of the table: means over the seeds, each with its interval or deviation.
 
         Args:
             name: as printed.
             kind: of the row.
-            scores: (N,) of the positive label; from 0.5 on it is decided for.
+            scores: (N,) or (N, S) probabilities of the positive label for S seeds; from 0.5 on it
+                is decided for.
             labels: video -> emotion, of the N videos in sorted order.
         """
-        subjects = self.data.corpus.subjects()
-        groups = [subjects[video] for video in sorted(labels)]
-        return ResultRow(name, kind, self._metrics(scores, self._labels(labels), groups))
-
-    def _labels(self, labels: Mapping[str, str]) -> IntArray:
-        """0 or 1 for each video, videos sorted."""
-        return np.array([int(labels[v] == self.settings.positive) for v in sorted(labels)])
-
-    def _metrics(
-        self, scores: npt.NDArray[np.floating], labels: IntArray, groups: list[str]
-    ) -> dict[str, float]:
-        metrics = binary_metrics(scores, labels)
-        draws, seed = self.settings.draws, self.seed
+        settings, subjects = self.settings, self.data.corpus.subjects()
+        videos = sorted(labels)
+        truth = np.array([int(labels[v] == settings.positive) for v in videos], dtype=np.int64)
+        people = [subjects[v] for v in videos]
+        scores = scores[:, None] if scores.ndim == 1 else scores
         decisions = (scores >= 0.5).astype(np.float64)
-        for name, statistic in (
-            ("accuracy", accuracy),
-            ("balanced_accuracy", balanced_accuracy),
+        metrics: dict[str, float] = {}
+        spread: dict[str, float] = {}
+        for metric, statistic, values in (
+            ("accuracy", accuracy, decisions),
+            ("balanced_accuracy", balanced_accuracy, decisions),
+            ("auc", area_under_curve, scores),
         ):
-            low, high = bootstrap_interval(statistic, labels, decisions, groups, draws, seed)
-            metrics[f"{name}_low"], metrics[f"{name}_high"] = low, high
-        metrics["p_value"] = permutation_p_value(
-            balanced_accuracy, labels, decisions, draws=draws, seed=seed
+            by_seed = [statistic(truth, column) for column in values.T]
+            metrics[metric] = float(np.mean(by_seed))
+            low, high = bootstrap_interval(
+                statistic, truth, values, people, settings.draws, self.seed
+            )
+            metrics[f"{metric}_low"], metrics[f"{metric}_high"] = low, high
+            spread |= _deviation(metric, by_seed)
+        errors = [
+            expected_calibration_error(
+                np.stack([1 - column, column], axis=1), truth, settings.calibration_bins
+            )
+            for column in scores.T
+        ]
+        metrics["calibration_error"] = float(np.mean(errors))
+        spread |= _deviation("calibration_error", errors)
+        metrics["p_value"] = block_permutation_p_value(
+            balanced_accuracy, truth, decisions, people, settings.draws, self.seed
         )
-        return metrics
+        return ResultRow(name, kind, metrics, spread, scores.shape[1])
+
+    def _require_two_of_everything(
+        self, train: LabelledVideos, names: list[str], truth: Mapping[str, str]
+    ) -> None:
+        data, positive = self.data, self.settings.positive
+        if len(names) != 2 or positive not in names:
+            raise InputError(
+                f"{data.name}: expected two emotion labels, one of them {positive!r}, found {names}"
+            )
+        subjects = data.corpus.subjects()
+        if len({subjects[video] for video in truth}) < 2:
+            raise InputError(
+                f"{data.name}: the emotion task resamples the test subjects and needs two with "
+                f"emotion labels, fold {data.split.fold!r} has one; leave the task out"
+            )
+        for what, found in (("labels", train.labels.tolist()), ("subjects", train.people)):
+            if len(set(found)) < 2:
+                raise InputError(
+                    f"{data.name}: the emotion task needs two {what} among the training videos "
+                    f"with usable poses of fold {data.split.fold!r}, found one in "
+                    f"{len(train.videos)} videos; leave the task out"
+                )
+
+    def _of_all_videos(self, scores: Scores, train: LabelledVideos, test: LabelledVideos) -> Scores:
+        """A test video without any pose is answered by the share of positives in train."""
+        videos = sorted((*test.videos, *test.without_pose))
+        whole = np.full((len(videos), scores.shape[1]), train.labels.mean())
+        whole[np.searchsorted(videos, test.videos)] = scores
+        return whole
+
+    def _notes(self) -> tuple[str, ...]:
+        seeds = self.settings.seeds
+        runs = f"means over {seeds} seeds" if seeds > 1 else "of one seed"
+        return (
+            f"One label a video; rows are {runs}. 95 % intervals by bootstrap over the test "
+            "subjects. Principal components and regularisation are chosen by cross-validation over "
+            "the people of the training part, never on test.",
+            "p-value: of the balanced accuracy, labels permuted among the test videos of one "
+            "person, and among people with equally many test videos. The classifiers stay as they "
+            "are: to permute the whole pipeline would take a thousand trainings a row.",
+        )
+
+    def _notes_of_fold(
+        self,
+        rows: Sequence[ResultRow],
+        train: LabelledVideos,
+        test: LabelledVideos,
+        truth: Mapping[str, str],
+        gestures_are_known: bool,
+    ) -> list[str]:
+        corpus, fold = self.data.corpus, self.data.split.fold
+        where = f"Fold {fold}: " if corpus.several_folds else ""
+        subjects = corpus.subjects()
+        videos = sorted(truth)
+        labels = np.array([int(truth[v] == self.settings.positive) for v in videos])
+        possible = arrangements(labels, [subjects[v] for v in videos])
+        notes = [where + _verdict(rows)]
+        if len(set(truth.values())) < 2:
+            notes.append(
+                f"{where}the test part shows one label only: the AUC is not defined, and no method "
+                "can be told apart from chance."
+            )
+        elif possible * LEVEL < 1:
+            notes.append(
+                f"{where}the test part leaves {possible} arrangements of the labels, so no p-value "
+                f"can fall below {1 / possible:.2f}."
+            )
+        if train.without_pose or test.without_pose:
+            notes.append(
+                f"{where}videos without any usable pose: {len(train.without_pose)} of train left "
+                f"out, {len(test.without_pose)} of test answered by the training part's share of "
+                "labels."
+            )
+        if not gestures_are_known:
+            notes.append(
+                f"{where}no histogram of predicted gestures: it needs labelled clips of two "
+                "classes and two people in the training part."
+            )
+        return notes
 
 
-# As in binary_metrics, without its area under the curve: thousands of draws need these two only.
-def accuracy(labels: IntArray, decisions: npt.NDArray[np.floating]) -> float:
-    """Share of the (N,) decisions, 1 or 0, that are right."""
-    return float((decisions == labels).mean())
+def _intervals(rows: Sequence[ResultRow], synthetic: bool) -> Figure:
+    metric = "balanced_accuracy"
+    of_what = "synthetic videos" if synthetic else "videos"
+    title = f"Balanced accuracy over {of_what}, 95 % intervals over test subjects"
+    # A percentile interval need not hold its own value, where a few subjects answer alike.
+    held = []
+    for row in rows:
+        value, low, high = (row.metrics[f"{metric}{end}"] for end in ("", "_low", "_high"))
+        held.append((row.name, row.kind, value, min(low, value), max(high, value)))
+    return intervals_figure(title, metric, 0.5, held)
 
 
-def balanced_accuracy(labels: IntArray, decisions: npt.NDArray[np.floating]) -> float:
-    """The same share within each class present, averaged."""
-    return float(np.mean([(decisions[labels == c] == c).mean() for c in np.unique(labels)]))
+def _verdict(rows: Sequence[ResultRow]) -> str:
+    """In plain words; bounds and trivial rows are no candidates."""
+    tested = [row for row in rows if row.kind not in ("oracle", "trivial")]
+    adjusted = holm([row.metrics["p_value"] for row in tested])
+    apart = [r.name for r, p in zip(tested, adjusted, strict=True) if p <= LEVEL]
+    rest = [r.name for r, p in zip(tested, adjusted, strict=True) if not p <= LEVEL]
+    parts = [f"told apart from chance: {'; '.join(apart) or 'none'}"]
+    if rest:
+        parts.append(f"not told apart: {'; '.join(rest)}")
+    return f"{'. '.join(parts)} (p <= {LEVEL}, by Holm for {len(tested)} rows)."
 
 
-def video_means(values: FloatArray, clips: ClipDataset, videos: dict[str, str]) -> FloatArray:
-    """(N, D) values of clips -> (videos, D) means over each video's clips, videos sorted.
+def _choices(method: MethodScores) -> list[dict[str, Any]]:
+    """What was chosen, seed by seed, with the losses of all candidates in their order."""
+    return [{**asdict(c.chosen), "log_losses": list(c.losses)} for c in method.choices]
 
-    Raises:
-        InputError: when a video has no usable window.
-    """
-    video_of = np.array([span.video for span in clips.spans])
-    missing = sorted(set(videos) - set(video_of.tolist()))
-    if missing:
-        raise InputError(f"no usable window in {len(missing)} videos, such as {missing[0]!r}")
-    return np.stack([values[video_of == video].mean(0) for video in sorted(videos)])
+
+def _deviation(metric: str, values: Sequence[float]) -> dict[str, float]:
+    if len(values) < 2 or np.isnan(values).any():
+        return {}
+    return {metric: float(np.std(values, ddof=1))}

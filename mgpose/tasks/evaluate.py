@@ -13,9 +13,9 @@ import torch
 from tqdm import tqdm
 
 from mgpose.data.folds import Corpus, DataSettings
-from mgpose.data.leakage import LeakageGuard
+from mgpose.data.leakage import Findings, LeakageGuard
 from mgpose.engine.checkpoint import CheckpointCard, check_layout, load_encoder
-from mgpose.engine.pretrain_data import FINAL_CHECKPOINT, fold_dir
+from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir
 from mgpose.evaluation.published import published_numbers, with_published
 from mgpose.evaluation.report import write_report
 from mgpose.evaluation.results import TaskResult, write_results
@@ -23,7 +23,8 @@ from mgpose.evaluation.uncertainty import UncertaintySettings, with_uncertainty
 from mgpose.models.encoder import Encoder
 from mgpose.structures import InputError, Split
 from mgpose.tasks.combine import combine_folds, combine_seeds
-from mgpose.tasks.emotion import Emotion, EmotionSettings
+from mgpose.tasks.emotion import Emotion
+from mgpose.tasks.emotion_methods import EmotionSettings
 from mgpose.tasks.recognition_semi_supervised import (
     RecognitionSemiSupervised,
     SemiSupervisedSettings,
@@ -121,13 +122,8 @@ def evaluate(
     }
     guard = LeakageGuard(corpus)
     checked = {
-        (split.fold, path): guard.check(
-            split,
-            encoders[split.fold, path][1].seen(),
-            _not_recorded(encoders[split.fold, path][1]),
-        ).as_plain()
+        split.fold: _checked(guard, split, [encoders[split.fold, path][1] for path in given])
         for split in splits
-        for path in dict.fromkeys(given)
     }
     found: dict[str, list[TaskResult]] = {name: [] for name in chosen}
     unit = ""
@@ -139,16 +135,17 @@ def evaluate(
             for seed, path in zip(settings.seeds, given, strict=True):
                 encoder, card = encoders[split.fold, path]
                 untrained = card.fresh_encoder(seed + 1).eval()
-                leakage = {"leakage": {split.fold: checked[split.fold, path]}}
                 for name, task in chosen.items():
                     progress.set_description(f"{split.fold}, seed {seed}: {name}")
                     result = RUNNERS[name](data, untrained, task, seed).run(encoder)
-                    result = _with_effort(result, settings.effort, card)
-                    protocol = {**result.protocol, **leakage}
-                    runs[name].append(dataclasses.replace(result, protocol=protocol))
+                    runs[name].append(_with_effort(result, settings.effort, card))
                     progress.update()
             for name in chosen:
-                found[name].append(combine_seeds(runs[name], data))
+                result = combine_seeds(runs[name], data)
+                leakage = {split.fold: checked[split.fold].as_plain()}
+                found[name].append(
+                    dataclasses.replace(result, protocol={**result.protocol, "leakage": leakage})
+                )
     measured = {
         name: with_uncertainty(combine_folds(folds), unit, settings.uncertainty)
         for name, folds in found.items()
@@ -212,14 +209,19 @@ def _encoder(path: Path, split: Split, corpus: Corpus) -> tuple[Encoder, Checkpo
     return encoder, card
 
 
-def _not_recorded(card: CheckpointCard) -> str:
-    """A line for the report on what the guard cannot know of a checkpoint."""
-    if card.subjects and card.sources:
-        return ""
-    return (
+def _checked(guard: LeakageGuard, split: Split, cards: Sequence[CheckpointCard]) -> Findings:
+    """What the guard finds between one fold's test and all that its encoders have seen.
+
+    Raises:
+        InputError: for a leak that the protocol does not declare.
+    """
+    seen = dict.fromkeys(footage for card in cards for footage in card.seen())
+    older = any(not (card.subjects and card.sources) for card in cards)
+    note = (
         "pre-training was compared by the ids of its videos only: the checkpoint is of an older "
         "version, which records neither subjects nor source files"
     )
+    return guard.check(split, list(seen), note if older else "")
 
 
 def _with_effort(result: TaskResult, effort: str, card: CheckpointCard) -> TaskResult:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgpose.data.clips import canonical_keypoints
+from mgpose.evaluation.decisions import accuracy
 from mgpose.evaluation.identity import (
     kinematics,
     nearest_person,
@@ -21,7 +22,6 @@ from mgpose.evaluation.identity import (
 from mgpose.evaluation.results import ResultRow, TaskResult
 from mgpose.evaluation.statistics import bootstrap_interval
 from mgpose.structures import InputError, PoseSequence, convert
-from mgpose.tasks.emotion import accuracy
 from mgpose.tasks.task_data import TaskData
 
 Features = npt.NDArray[np.float64]
