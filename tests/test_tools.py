@@ -37,6 +37,7 @@ TOOLS = (
     "compare_stores",
     "draw_classes",
     "evaluate",
+    "export_model",
     "export_poses",
     "extract_pose",
     "import_pose",

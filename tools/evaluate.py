@@ -12,7 +12,8 @@ def main() -> int:
     parser.add_argument(
         "checkpoint",
         nargs="+",
-        help="encoder.pth, or the work folder of tools/train.py; one, or one for each seed",
+        help="encoder.pth, an exported .safetensors, the name of a shipped model, or the work "
+        "folder of tools/train.py; one, or one for each seed",
     )
     parser.add_argument("--out", help="folder for results.json and report.html")
     parser.add_argument("--task", nargs="+", default=[], help="run these tasks only")

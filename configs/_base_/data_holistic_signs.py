@@ -5,4 +5,5 @@ data = dict(
     protocol="holistic_signs_leave_one_person_out",
     skeleton="upper_body_hands_face",
     clip=dict(frames=32),
+    licence="MIT (nine recorders), Apache-2.0 (one)",
 )

@@ -5,4 +5,5 @@ data = dict(
     protocol="ksl13_leave_one_session_out",
     skeleton="upper_body_hands_face",
     clip=dict(frames=32),
+    licence="Apache-2.0",
 )

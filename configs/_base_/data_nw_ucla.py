@@ -5,4 +5,5 @@ data = dict(
     protocol="nw_ucla_cross_view",
     skeleton="kinect_20",
     clip=dict(frames=64),
+    licence="research use, not to be redistributed",
 )

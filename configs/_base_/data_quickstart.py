@@ -5,5 +5,6 @@ data = dict(
     protocol="synthetic",
     skeleton="upper_body_hands_face",
     clip=dict(frames=32),
+    licence="synthetic poses: made by mgpose; sample poses: CC-BY-4.0, Intel",
     synthetic=True,
 )

@@ -40,6 +40,7 @@ class DataSettings:
             annotations are not read.
         skeleton: model layout.
         clip: how spans become tensors.
+        licence: of the set, as a sentence or a name; models made from it say it.
         fold: one fold of the protocol, or "" for all of them.
         tuning: hold one group out inside train and use it as test, so that settings can be chosen
             without touching the test part.
@@ -55,6 +56,7 @@ class DataSettings:
     protocol: str
     skeleton: str = "upper_body_hands_face"
     clip: ClipSettings = field(default_factory=ClipSettings)
+    licence: str = ""
     fold: str = ""
     tuning: bool = False
     synthetic: bool = False

@@ -41,7 +41,7 @@ _IN_WORDS = {
     "subject": ("subject", "subjects"),
     "near_duplicate": ("near-duplicate clip", "near-duplicate clips"),
 }
-_NOT_KNOWN = ("", "unknown")  # what importers write where the release names nobody
+NOT_KNOWN = ("", "unknown")  # what importers write where the release names nobody
 _EXAMPLES = 5
 
 logger = logging.getLogger(__name__)
@@ -193,7 +193,7 @@ def shared_identities(
 def _first_of(pairs: Iterable[tuple[str, Footage]]) -> dict[str, Footage]:
     found: dict[str, Footage] = {}
     for key, footage in pairs:
-        if key not in _NOT_KNOWN:
+        if key not in NOT_KNOWN:
             found.setdefault(key, footage)
     return found
 
@@ -224,6 +224,15 @@ class LeakageGuard:
                     self.corpus.settings.name,
                 )
         return [self._footage[video] for video in wanted]
+
+    def names(self) -> set[str]:
+        """Ids of all videos, subjects and source files here, to find them among hashed ones.
+
+        Of videos that the set leaves out, too: their motion can be compared.
+        """
+        own = self.footage(self.corpus.videos)
+        found = {name for f in own for name in (f.video, f.subject, f.source)}
+        return (found | set(self.corpus.store)) - set(NOT_KNOWN)
 
     def check(self, split: Split, seen: Sequence[Footage] = (), incomplete: str = "") -> Findings:
         """What train, validation and pre-training share with test.
@@ -269,10 +278,10 @@ class LeakageGuard:
         Subject ids such as s01 occur in many sets and mean other people there.
         """
         own = self.footage(self.corpus.videos)
-        ids, sources = {f.video for f in own}, {f.source for f in own} - set(_NOT_KNOWN)
+        ids, sources = {f.video for f in own}, {f.source for f in own} - set(NOT_KNOWN)
         same = {f.data for f in seen if f.video in ids or f.source in sources}
         same.add(self.corpus.settings.name)
-        tested = {f.subject for f in test} - set(_NOT_KNOWN)
+        tested = {f.subject for f in test} - set(NOT_KNOWN)
         doubtful = sorted({f.data for f in seen if f.data not in same and f.subject in tested})
         notes = [
             f"subject ids of {name!r} occur here, too; the sets share no footage, so that they "
@@ -344,7 +353,7 @@ class LeakageGuard:
             ("subject", [f.subject for f in (*known, *test)]),
             ("source file", [f.source for f in (*known, *test)]),
         ):
-            unknown = sum(Counter(values)[word] for word in _NOT_KNOWN)
+            unknown = sum(Counter(values)[word] for word in NOT_KNOWN)
             if unknown:
                 notes.append(f"not compared by {name}: {unknown} videos whose {name} is not known")
         shortest = LEAST_LIKENESS[-1][0]

@@ -7,23 +7,44 @@ that pre-training saw, with their people and sources.
 
 from __future__ import annotations
 
+import hashlib
+import re
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mgpose.data.clips import ClipSettings
-from mgpose.data.leakage import Footage
+from mgpose.data.folds import DataSettings
+from mgpose.data.leakage import NOT_KNOWN, Footage
 from mgpose.models import Encoder, build_encoder
 from mgpose.structures import InputError, Skeleton, skeleton_by_name
 
 CHECKPOINT_VERSION = 3
 _READABLE = (2, 3)  # version 2 has no subjects, sources and sets
-_LISTS = ("keypoints", "videos", "without", "subjects", "sources", "sets")
 _ENCODER_PREFIX = "objective.teacher.encoder."
+# Fields with a value for each video, and those of them that may identify a person or a file.
+_ROWS = ("videos", "subjects", "sources", "sets")
+_IDS = ("videos", "subjects", "sources")
+_LISTS = frozenset({"keypoints", "without", "trained_on", *_ROWS})
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A set that pre-training read: its name, protocol and licence, and whether it is synthetic."""
+
+    name: str
+    protocol: str
+    licence: str = ""
+    synthetic: bool = False
+
+    @classmethod
+    def of(cls, data: DataSettings) -> TrainingSet:
+        """As the config has it."""
+        return cls(data.name, data.protocol, data.licence, data.synthetic)
 
 
 @dataclass(frozen=True)
@@ -40,9 +61,14 @@ class CheckpointCard:
         seed: of the run.
         subjects, sources, sets: for each of ``videos`` its person, the SHA-256 of its source file
             (both "" where not known) and the name of its set; empty where not recorded.
+        trained_on: every set that it was pre-trained on; empty where that was not recorded.
+        clips: number of training clips, 0 where that was not recorded.
+
+    In a shared model ``videos``, ``subjects`` and ``fold``, which may name a person, and
+    ``sources``, which may point to a public file, are hashed by :func:`hash_id`.
 
     Raises:
-        ValueError: when these three are neither empty nor one for each video.
+        ValueError: when subjects, sources or sets are neither empty nor one for each video.
     """
 
     skeleton: str
@@ -61,16 +87,24 @@ class CheckpointCard:
     subjects: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
+    trained_on: tuple[TrainingSet, ...] = ()
+    clips: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("subjects", "sources", "sets"):
+        for name in _ROWS:
             if len(getattr(self, name)) not in (0, len(self.videos)):
                 raise ValueError(
                     f"expected {name} of {len(self.videos)} videos, got {len(getattr(self, name))}"
                 )
+        # As read back from plain types.
+        sets = (s if isinstance(s, TrainingSet) else TrainingSet(**s) for s in self.trained_on)
+        object.__setattr__(self, "trained_on", tuple(sets))
 
     def seen(self) -> list[Footage]:
-        """The videos that pre-training saw, for the leakage guard."""
+        """The videos that pre-training saw, for the leakage guard.
+
+        Of a shared model take :meth:`revealed` first: hashed ids equal no plain ones.
+        """
         unknown = ("",) * len(self.videos)
         return [
             Footage(*columns)
@@ -82,6 +116,36 @@ class CheckpointCard:
                 strict=True,
             )
         ]
+
+    @property
+    def known_sets(self) -> tuple[TrainingSet, ...]:
+        """``trained_on``, or the one set that is known where that was not recorded."""
+        return self.trained_on or (TrainingSet(self.data, self.protocol),)
+
+    def hashed(self, salt: str) -> CheckpointCard:
+        """Without plain ids, in an order that says nothing about them."""
+        columns = {
+            name: [hash_id(value, salt) if name in _IDS else value for value in values]
+            for name in _ROWS
+            if (values := getattr(self, name))
+        }
+        order = sorted(range(len(self.videos)), key=lambda i: columns["videos"][i])
+        rows: dict[str, Any] = {
+            name: tuple(values[i] for i in order) for name, values in columns.items()
+        }
+        return replace(self, fold=hash_id(self.fold, salt), **rows)
+
+    def revealed(self, names: Iterable[str]) -> CheckpointCard:
+        """The hashed ids of these names in plain, so that they can be compared; others stay."""
+        columns = {name: getattr(self, name) for name in _IDS}
+        hashed = {v for values in columns.values() for v in values if _is_hashed(v)}
+        salts = {value.split(":")[1] for value in hashed}
+        asked = set(names)
+        plain = {hash_id(name, salt): name for salt in salts for name in asked}
+        rows: dict[str, Any] = {
+            name: tuple(plain.get(v, v) for v in values) for name, values in columns.items()
+        }
+        return replace(self, **rows)
 
     def as_plain(self) -> dict[str, Any]:
         """Lists, numbers and strings only."""
@@ -115,22 +179,36 @@ def load_encoder(path: str | Path) -> tuple[Encoder, CheckpointCard]:
             made for another layout than the one of that name here.
     """
     content = read_checkpoint(path)
-    card = _card(content["mgpose"], path)
-    try:
-        encoder = card.fresh_encoder()
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: its encoder cannot be rebuilt: {error}") from error
+    card = read_card(content["mgpose"], path)
     state = {
         key.removeprefix(_ENCODER_PREFIX): value
         for key, value in content["state_dict"].items()
         if key.startswith(_ENCODER_PREFIX)
     }
+    return encoder_with(state, card, path), card
+
+
+def encoder_with(state: Mapping[str, Any], card: CheckpointCard, path: str | Path) -> Encoder:
+    """The card's encoder with these weights, in evaluation mode.
+
+    Args:
+        state: of the encoder alone.
+        card: rebuilds it.
+        path: of the file, for the message.
+
+    Raises:
+        InputError: when it cannot be rebuilt or the weights are not its own.
+    """
+    try:
+        encoder = card.fresh_encoder()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: its encoder cannot be rebuilt: {error}") from error
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: the weights do not fit the encoder: {reason}") from error
-    return encoder.eval(), card
+    return encoder.eval()
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -162,7 +240,31 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def _card(plain: Any, path: str | Path) -> CheckpointCard:
+def hash_id(name: str, salt: str) -> str:
+    """``sha256:<salt>:<128 bits of SHA-256 of salt and id>``.
+
+    What is hashed already stays, and so does what stands for "not known", which the guard counts.
+
+    Whether an id is known can be asked, not which are known. That hides names from readers; who
+    can guess an id can still test the guess.
+    """
+    if name in NOT_KNOWN or _is_hashed(name):
+        return name
+    digest = hashlib.sha256(f"{salt}/{name}".encode()).hexdigest()
+    return f"sha256:{salt}:{digest[:32]}"
+
+
+def _is_hashed(name: str) -> bool:
+    return re.fullmatch(r"sha256:[0-9a-f]+:[0-9a-f]{32}", name) is not None
+
+
+def read_card(plain: Any, path: str | Path) -> CheckpointCard:
+    """A card from what :meth:`CheckpointCard.as_plain` gave.
+
+    Raises:
+        InputError: for another version, missing or unknown fields, or a layout that is another
+            one here.
+    """
     version = plain.get("version") if isinstance(plain, dict) else None
     if version not in _READABLE:
         raise InputError(
@@ -170,9 +272,11 @@ def _card(plain: Any, path: str | Path) -> CheckpointCard:
         )
     fields = {key: value for key, value in plain.items() if key != "version"}
     try:
-        for name in _LISTS:
-            if version == CHECKPOINT_VERSION or name in fields:
-                fields[name] = tuple(fields[name])
+        missing = set(_ROWS) - fields.keys() if version == CHECKPOINT_VERSION else None
+        if missing:
+            raise KeyError(", ".join(sorted(missing)))
+        for name in _LISTS & fields.keys():
+            fields[name] = tuple(fields[name])
         card = CheckpointCard(**fields)
         skeleton = skeleton_by_name(card.skeleton)
     except (KeyError, TypeError, ValueError) as error:

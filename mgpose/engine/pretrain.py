@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import itertools
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,10 +16,11 @@ from torch.utils.data import DataLoader
 from mgpose.data.augment import Augmentation
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
-from mgpose.data.leakage import Footage, LeakageGuard
+from mgpose.data.leakage import LeakageGuard
 from mgpose.data.sampling import WindowSampler, window_weights
 from mgpose.engine.checkpoint import (
     CheckpointCard,
+    TrainingSet,
     check_layout,
     load_encoder,
     read_checkpoint,
@@ -28,9 +28,10 @@ from mgpose.engine.checkpoint import (
 from mgpose.engine.collapse_alarm import CollapseAlarm
 from mgpose.engine.healthy_checkpoint import HEALTHY, epoch_of
 from mgpose.engine.hooks import FiniteLossHook, PlainCheckpointHook
+from mgpose.engine.model_files import load_model
 from mgpose.engine.monitor import ProbeHook
 from mgpose.engine.optimisation import optimisation, schedulers
-from mgpose.engine.pretrain_data import pretrain_data
+from mgpose.engine.pretrain_data import PretrainData, pretrain_data
 from mgpose.engine.pretrain_model import PretrainModel
 from mgpose.engine.progress import ProgressHook
 from mgpose.engine.scalars import ClearNames
@@ -177,8 +178,9 @@ def build_runner(
         encoder = settings.encoder.build(corpus.skeleton, settings.data.clip.frames)
     except ValueError as error:
         raise InputError(f"{settings.data.name}: {error}") from error
-    earlier = _start_from(settings, corpus, split, folder, encoder)
-    data = pretrain_data(settings, corpus, split, guard or LeakageGuard(corpus), earlier)
+    guard = guard or LeakageGuard(corpus)
+    earlier = _start_from(settings, guard, split, folder, encoder)
+    data = pretrain_data(settings, corpus, split, guard, earlier)
     clips = data.clips
     windows = min(settings.sampling.samples or len(clips), len(clips))
     if windows < schedule.batch_size:
@@ -207,7 +209,7 @@ def build_runner(
             "logger": {"type": "LoggerHook", "interval": 10, "log_metric_by_epoch": False},
         },
         custom_hooks=[
-            PlainCheckpointHook(_card(settings, split, data.seen)),
+            PlainCheckpointHook(_card(settings, split, data, earlier)),
             _probe(settings, corpus, split, clips),
             FiniteLossHook(),
         ],
@@ -246,28 +248,29 @@ def _model(
 
 
 def _start_from(
-    settings: PretrainSettings, corpus: Corpus, split: Split, folder: Path, encoder: Encoder
-) -> list[Footage]:
+    settings: PretrainSettings, guard: LeakageGuard, split: Split, folder: Path, encoder: Encoder
+) -> CheckpointCard | None:
     """Give the encoder the weights that ``schedule.start_from`` names, if it names any.
 
-    They lie in a file, or in a work folder of the same folds.
+    They lie in a file, or in a work folder of the same folds, or belong to a shipped model.
 
     Returns:
-        The videos that these weights have seen.
+        The card of these weights, None for none.
 
     Raises:
         InputError: when they are of another layout or architecture, have seen a test video, or
             lie where this run is to write.
     """
     if not settings.schedule.start_from:
-        return []
+        return None
     path = Path(settings.schedule.start_from)
     if path.is_dir():
-        path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
+        path = fold_dir(path, split, guard.corpus) / FINAL_CHECKPOINT
     if path.resolve() == (folder / FINAL_CHECKPOINT).resolve():
         raise InputError(f"{path}: this run would write over it; choose another --work-dir")
-    earlier, card = load_encoder(path)
-    check_layout(card, corpus.skeleton, path)
+    earlier, card = load_model(path)
+    card = card.revealed(guard.names())
+    check_layout(card, guard.corpus.skeleton, path)
     ours = settings.encoder
     wanted = {name: getattr(ours, name) for name in ("architecture", "size", "patch", "without")}
     found = {name: getattr(card, name) for name in wanted}
@@ -280,7 +283,7 @@ def _start_from(
             "start from an encoder of the same fold"
         )
     encoder.load_state_dict(earlier.state_dict())
-    return card.seen()
+    return card
 
 
 def _loader(
@@ -293,8 +296,14 @@ def _loader(
     )
 
 
-def _card(settings: PretrainSettings, split: Split, seen: Sequence[Footage]) -> CheckpointCard:
+def _card(
+    settings: PretrainSettings, split: Split, inputs: PretrainData, before: CheckpointCard | None
+) -> CheckpointCard:
     data = settings.data
+    sets = [TrainingSet.of(one) for one in (data, *settings.further)]
+    own = {(one.name, one.protocol) for one in sets}
+    known = before.known_sets if before else ()
+    sets += [one for one in known if (one.name, one.protocol) not in own]
     return CheckpointCard(
         skeleton=data.skeleton,
         keypoints=skeleton_by_name(data.skeleton).keypoints,
@@ -305,13 +314,15 @@ def _card(settings: PretrainSettings, split: Split, seen: Sequence[Footage]) -> 
         data=data.name,
         protocol=split.protocol,
         fold=split.fold,
-        videos=tuple(f.video for f in seen),
-        subjects=tuple(f.subject for f in seen),
-        sources=tuple(f.source for f in seen),
-        sets=tuple(f.data for f in seen),
+        videos=tuple(f.video for f in inputs.seen),
+        subjects=tuple(f.subject for f in inputs.seen),
+        sources=tuple(f.source for f in inputs.seen),
+        sets=tuple(f.data for f in inputs.seen),
         seed=settings.seed,
         architecture=settings.encoder.architecture,
         without=settings.encoder.without,
+        trained_on=tuple(sets),
+        clips=len(inputs.clips.spans),
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus, DataSettings
 from mgpose.data.leakage import Footage, LeakageGuard
+from mgpose.engine.checkpoint import CheckpointCard
 from mgpose.engine.settings import PretrainSettings
 from mgpose.structures import InputError, Split
 
@@ -33,7 +33,7 @@ def pretrain_data(
     corpus: Corpus,
     split: Split,
     guard: LeakageGuard,
-    earlier: Sequence[Footage] = (),
+    earlier: CheckpointCard | None = None,
 ) -> PretrainData:
     """Check what will be seen against the test parts of all sets, then read it.
 
@@ -42,7 +42,7 @@ def pretrain_data(
         corpus: its data.
         split: the fold.
         guard: of the corpus.
-        earlier: what the weights to start from have seen.
+        earlier: card of the weights to start from, None for none.
 
     Raises:
         InputError: for a leak that no protocol declares, or a further set of another layout or
@@ -52,15 +52,18 @@ def pretrain_data(
     parts: list[_Part] = [(guard, split, (*split.train, *corpus.unannotated(split)))]
     parts += [_further(data, settings) for data in settings.further]
     footage = [f for part, _, videos in parts for f in part.footage(videos)]
+    # A shared model hides its ids; those of a further set are asked for as well.
+    names = {name for part, _, _ in parts for name in part.names()}
+    before = earlier.revealed(names).seen() if earlier else []
     for part, its_split, _ in parts:
-        part.check(its_split, [*footage, *earlier])
+        part.check(its_split, [*footage, *before])
     clips = [part.corpus.unlabelled(videos) for part, _, videos in parts]
     try:
         joint = clips[0].with_more(clips[1:]) if clips[1:] else clips[0]
     except ValueError as error:
         raise InputError(f"{settings.data.name}: {error}") from error
     used = {span.video for span in joint.spans}
-    seen = {f.video: f for f in (*earlier, *(f for f in footage if f.video in used))}
+    seen = {f.video: f for f in (*before, *(f for f in footage if f.video in used))}
     return PretrainData(joint, tuple(seen[video] for video in sorted(seen)))
 
 

@@ -90,8 +90,8 @@ class ScheduleSettings:
         learning_rate, weight_decay, clip_grad: of AdamW; the largest norm of a gradient.
         warmup: share of the steps.
         layer_decay: factor of the learning rate from one layer of the encoder to the one below.
-        start_from: an encoder of the same kind to go on from, a file or a work folder; "" for
-            none.
+        start_from: an encoder of the same kind to go on from: a file, the name of a shipped model,
+            or a work folder of the same folds; "" for none.
         checkpoint_interval: epochs.
         threads: torch's CPU threads, 0 for its own choice.
     """

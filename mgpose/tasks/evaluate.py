@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from mgpose.data.folds import Corpus, DataSettings
 from mgpose.data.leakage import Findings, LeakageGuard
-from mgpose.engine.checkpoint import CheckpointCard, check_layout, load_encoder
+from mgpose.engine.checkpoint import CheckpointCard, check_layout
+from mgpose.engine.model_files import load_model, weights_fingerprint
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir
 from mgpose.evaluation.published import published_numbers, with_published
 from mgpose.evaluation.report import write_report
@@ -94,8 +95,9 @@ def evaluate(
 
     Args:
         settings: data, tasks, seeds.
-        checkpoints: one file, or the work folder of a training run with a sub-folder a fold; or as
-            many of them as there are seeds, such as one pre-training for each.
+        checkpoints: one file, the name of a shipped model, or the work folder of a training run
+            with a sub-folder a fold; or as many of them as there are seeds, such as one
+            pre-training for each.
         out: folder for the results.
         only: names of the tasks to run; empty for all that the settings hold.
 
@@ -117,10 +119,10 @@ def evaluate(
     corpus = Corpus(settings.data)
     splits = corpus.folds()
     given = _one_for_each(checkpoints, settings.seeds)
-    encoders = {
-        (split.fold, path): _encoder(path, split, corpus) for split in splits for path in set(given)
-    }
     guard = LeakageGuard(corpus)
+    encoders = {
+        (split.fold, path): _encoder(path, split, guard) for split in splits for path in set(given)
+    }
     checked = {
         split.fold: _checked(guard, split, [encoders[split.fold, path][1] for path in given])
         for split in splits
@@ -134,11 +136,12 @@ def evaluate(
             runs: dict[str, list[TaskResult]] = {name: [] for name in chosen}
             for seed, path in zip(settings.seeds, given, strict=True):
                 encoder, card = encoders[split.fold, path]
+                pretraining = _pretraining(encoder, card)
                 untrained = card.fresh_encoder(seed + 1).eval()
                 for name, task in chosen.items():
                     progress.set_description(f"{split.fold}, seed {seed}: {name}")
                     result = RUNNERS[name](data, untrained, task, seed).run(encoder)
-                    runs[name].append(_with_effort(result, settings.effort, card))
+                    runs[name].append(_with_effort(result, settings.effort, pretraining))
                     progress.update()
             for name in chosen:
                 result = combine_seeds(runs[name], data)
@@ -188,11 +191,17 @@ def _chosen(tasks: TaskSettings, only: Sequence[str]) -> dict[str, Any]:
     return {name: task for name, task in given.items() if not only or name in only}
 
 
-def _encoder(path: Path, split: Split, corpus: Corpus) -> tuple[Encoder, CheckpointCard]:
-    """The encoder for one fold; refused where it has seen a test video."""
+def _encoder(path: Path, split: Split, guard: LeakageGuard) -> tuple[Encoder, CheckpointCard]:
+    """The encoder for one fold, its ids in plain where they occur here.
+
+    Raises:
+        InputError: where it has seen a test video, or is of another layout or clip.
+    """
+    corpus = guard.corpus
     if path.is_dir():
         path = fold_dir(path, split, corpus) / FINAL_CHECKPOINT
-    encoder, card = load_encoder(path)
+    encoder, card = load_model(path)
+    card = card.revealed(guard.names())
     check_layout(card, corpus.skeleton, path)
     clip = dataclasses.asdict(corpus.settings.clip)
     for name in ("frames", "rate"):
@@ -224,17 +233,22 @@ def _checked(guard: LeakageGuard, split: Split, cards: Sequence[CheckpointCard])
     return guard.check(split, list(seen), note if older else "")
 
 
-def _with_effort(result: TaskResult, effort: str, card: CheckpointCard) -> TaskResult:
-    """Write down how much was run, and what the encoder was pre-trained on."""
-    pretraining = {
+def _pretraining(encoder: Encoder, card: CheckpointCard) -> dict[str, Any]:
+    """Which encoder was measured, and what it was pre-trained on."""
+    return {
         "data": card.data,
         "protocol": card.protocol,
         "videos": len(card.videos),
         "architecture": card.architecture,
         "size": card.size,
         "seed": card.seed,
+        "weights": weights_fingerprint(encoder.state_dict()),
         "test_videos_seen": 0,  # by id; _encoder refuses any other number
     }
+
+
+def _with_effort(result: TaskResult, effort: str, pretraining: Mapping[str, Any]) -> TaskResult:
+    """Write down how much was run, and on which encoder."""
     protocol: Mapping[str, Any] = {
         **result.protocol,
         "effort": effort,
