@@ -43,7 +43,17 @@ SMALL = {
     "recognition_semi_supervised": ("draws=1", "fractions=[0.3]", *FINETUNE),
     "recognition_supervised": FINETUNE,
     "retrieval": (),
-    "emotion": ("draws=50", "probe_epochs=3"),
+    "emotion": (
+        "draws=50",
+        "probe_epochs=3",
+        "seeds=1",
+        "folds=2",
+        "components=[4]",
+        "penalties=[100.0]",
+        "weight_decays=[1.0]",
+        "attention.epochs=3",
+        "attention.restarts=1",
+    ),
 }
 
 
