@@ -140,7 +140,8 @@ class CheckpointCard:
         columns = {name: getattr(self, name) for name in _IDS}
         hashed = {v for values in columns.values() for v in values if _is_hashed(v)}
         salts = {value.split(":")[1] for value in hashed}
-        asked = set(names)
+        # A hashed name among them would stand for itself, in the place of the plain one.
+        asked = {name for name in names if not _is_hashed(name)}
         plain = {hash_id(name, salt): name for salt in salts for name in asked}
         rows: dict[str, Any] = {
             name: tuple(plain.get(v, v) for v in values) for name, values in columns.items()
