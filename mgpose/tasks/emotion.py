@@ -183,9 +183,9 @@ class Emotion:
             "subjects. Principal components and regularisation are chosen by cross-validation over "
             "the people of the training part, never on test.",
             "p-value: of the balanced accuracy, labels permuted among the test videos of one "
-            "person, and among people with equally many test videos; exact where that leaves no more "
-            f"than {self.settings.draws} arrangements. The classifiers stay as they are: to permute "
-            "the whole pipeline would take a thousand trainings a row.",
+            "person, and among people with equally many test videos; exact where that leaves no "
+            f"more than {self.settings.draws} arrangements. The classifiers stay as they are: to "
+            "permute the whole pipeline would take a thousand trainings a row.",
         )
 
     def _notes_of_fold(
