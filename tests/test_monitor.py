@@ -113,7 +113,7 @@ def test_throughput_is_clips_by_seconds():
     }
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 def test_a_healthy_run_is_never_stopped(tiny_config, tmp_path, seed):
     settings = settings_of(tiny_config, seed=seed, schedule={"epochs": 6})
     (final,) = pretrain(settings, tmp_path).values()
@@ -184,6 +184,7 @@ def copied(folder, to):
     return to
 
 
+@pytest.mark.slow
 def test_a_collapse_leaves_the_last_healthy_checkpoint(tiny_config, sound_start, tmp_path):
     """Resumed far too fast it collapses, twice; resumed as before it ends as if nothing had been.
 

@@ -361,6 +361,7 @@ def test_imigue_emotion(repo, imigue, imigue_run):
     assert any(line.startswith("best of 2026 (multimodal)") for line in table_rows(result))
 
 
+@pytest.mark.slow
 def test_imigue_emotion_of_2021(repo, pretrained, imigue):
     run = pretrained("contrastive_small_imigue_cvpr2021", imigue)
     (result,) = at_once(repo, ("emotion_cvpr2021",), "imigue", imigue, run).values()

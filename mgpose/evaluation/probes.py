@@ -160,7 +160,7 @@ def probe_batch(clips: int, batch_size: int, least_steps: int) -> int:
 def class_weights(labels: IntArray, num_classes: int) -> npt.NDArray[np.float32]:
     """(K,) weights with which every class present counts the same; their mean over clips is 1.
 
-    >>> class_weights(np.array([0, 0, 0, 1]), 3).round(3).tolist()
+    >>> class_weights(np.array([0, 0, 0, 1]), 3).astype(float).round(3).tolist()
     [0.667, 2.0, 0.0]
     """
     counts = np.bincount(labels, minlength=num_classes)
