@@ -102,7 +102,13 @@ def test_an_older_card_is_read_and_the_report_says_what_it_lacks(tiny_run, evalu
     assert any("compared by the ids of its videos only" in line for line in found["text"])
 
 
-def test_pre_training_stops_at_a_copy_of_a_test_video(tiny_config, tiny_store, tmp_path):
+def test_pre_training_stops_at_a_copy_of_a_test_video(
+    tiny_config, tiny_store, tmp_path, monkeypatch
+):
+    folds = Corpus.folds  # as of a set that was filmed: the synthetic protocol declares likeness
+    monkeypatch.setattr(
+        Corpus, "folds", lambda self: [dataclasses.replace(s, exceptions={}) for s in folds(self)]
+    )
     store = tmp_path / "store"
     store.mkdir()
     poses = PoseStore(tiny_store)
