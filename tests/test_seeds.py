@@ -128,6 +128,14 @@ def test_the_ensemble_averages_probabilities(data, encoder):
         assert {name: row.metrics[name] for name in wanted} == pytest.approx(wanted)
     counts = [np.array(run.figures[0].data["counts"]) for run in runs]
     np.testing.assert_array_equal(combined.figures[0].data["counts"], counts[0] + counts[1])
+    assert "of one pre-trained encoder" in combined.notes[-1]
+    trained = [
+        dataclasses.replace(run, protocol={**run.protocol, "pretraining": {"seed": i}})
+        for i, run in enumerate(runs)
+    ]
+    several = combine_seeds(trained, data)
+    assert several.protocol["pretraining"] == {"checkpoints": [{"seed": 0}, {"seed": 1}]}
+    assert "each with a pre-trained encoder of its own" in several.notes[-1]
     alone = combine_seeds(runs[:1], data)
     assert alone.rows == runs[0].rows
     assert alone.protocol["seeds"] == [0]

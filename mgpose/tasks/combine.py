@@ -96,15 +96,17 @@ def combine_seeds(runs: Sequence[TaskResult], data: TaskData) -> TaskResult:
     if len(runs) == 1:
         return dataclasses.replace(first, protocol=protocol)
     trained = [run.protocol["pretraining"] for run in runs if "pretraining" in run.protocol]
+    told = "of one pre-trained encoder: what another pre-training would give is not in the spread"
     if any(each != trained[0] for each in trained):
         protocol["pretraining"] = {"checkpoints": trained}
+        told = "each with a pre-trained encoder of its own"
     figures = tuple(
         each if each.kind == "map" else _merge([run.figures[i] for run in runs], "")
         for i, each in enumerate(first.figures)
     )
-    notes = [*first.notes, f"Mean over {len(runs)} seeds."]
+    notes = [*first.notes, f"Mean over {len(runs)} seeds, {told}. What has no chance in it: ± 0.0."]
     if any("p_value" in row.metrics for row in first.rows):
-        notes[-1] = f"Mean over {len(runs)} seeds, of intervals and p-values too."
+        notes.append("Intervals and p-values are means over the seeds, too.")
     described = dict(first.data)
     if "per_class_recall" in described:
         (confusion,) = [figure for figure in figures if figure.kind == "confusion"]
