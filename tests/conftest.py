@@ -98,3 +98,23 @@ def tiny_run(tiny_config, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "run"
     pretrain(read_settings(PretrainSettings, tiny_config), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def encoder(tiny_run: Path) -> Any:
+    """The encoder of ``tiny_run``; a test that changes it takes a copy."""
+    from mgpose.engine.checkpoint import load_encoder
+    from mgpose.engine.pretrain import FINAL_CHECKPOINT
+
+    return load_encoder(tiny_run / FINAL_CHECKPOINT)[0]
+
+
+@pytest.fixture(scope="session")
+def parts(tiny_config) -> tuple[Any, Any]:
+    """The labelled clips of train and test of ``tiny_config``'s fold."""
+    from mgpose.data.folds import Corpus
+    from mgpose.engine.settings import PretrainSettings, read_settings
+
+    corpus = Corpus(read_settings(PretrainSettings, tiny_config).data)
+    (split,) = corpus.folds()
+    return corpus.labelled(split.train), corpus.labelled(split.test)

@@ -15,7 +15,6 @@ import torch
 
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
-from mgpose.engine.checkpoint import load_encoder
 from mgpose.engine.pretrain import FINAL_CHECKPOINT
 from mgpose.engine.settings import read_settings
 from mgpose.evaluation.attention_pooling import AttentionSettings, attention_scores
@@ -68,11 +67,6 @@ def data(tiny_config, shifted_store):
     corpus = Corpus(read_settings(EvaluateSettings, values).data)
     (split,) = corpus.folds()
     return TaskData.of(corpus, split)
-
-
-@pytest.fixture(scope="module")
-def encoder(tiny_run):
-    return load_encoder(tiny_run / FINAL_CHECKPOINT)[0]
 
 
 @pytest.fixture(scope="module")

@@ -9,26 +9,10 @@ import torch
 
 from mgpose.data.augment import AugmentSettings
 from mgpose.data.clips import ClipDataset
-from mgpose.data.folds import Corpus
-from mgpose.engine.checkpoint import load_encoder
 from mgpose.engine.finetune import Classifier, FinetuneSettings, _endless_order, finetune_scores
-from mgpose.engine.pretrain import FINAL_CHECKPOINT
-from mgpose.engine.settings import PretrainSettings, read_settings
 from mgpose.tasks.recognition_semi_supervised import draw_clips
 
 SHORT = FinetuneSettings(epochs=1, min_steps=4, batch_size=16)
-
-
-@pytest.fixture(scope="module")
-def encoder(tiny_run):
-    return load_encoder(tiny_run / FINAL_CHECKPOINT)[0]
-
-
-@pytest.fixture(scope="module")
-def parts(tiny_config):
-    corpus = Corpus(read_settings(PretrainSettings, tiny_config).data)
-    (split,) = corpus.folds()
-    return corpus.labelled(split.train), corpus.labelled(split.test)
 
 
 def test_probabilities_and_repetition(encoder, parts):

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mgpose.data.folds import Corpus, mirrored
-from mgpose.engine.checkpoint import load_encoder
+from mgpose.data.folds import mirrored
 from mgpose.engine.finetune import (
     Classifier,
     FinetuneSettings,
@@ -19,23 +18,9 @@ from mgpose.engine.finetune import (
     predict,
 )
 from mgpose.engine.long_tail import LongTailSettings, with_new_head
-from mgpose.engine.pretrain import FINAL_CHECKPOINT
-from mgpose.engine.settings import PretrainSettings, read_settings
 from mgpose.evaluation.logit_adjustment import adjusted_probabilities, class_prior
 
 SHORT = FinetuneSettings(epochs=1, min_steps=4, batch_size=16)
-
-
-@pytest.fixture(scope="module")
-def encoder(tiny_run):
-    return load_encoder(tiny_run / FINAL_CHECKPOINT)[0]
-
-
-@pytest.fixture(scope="module")
-def parts(tiny_config):
-    corpus = Corpus(read_settings(PretrainSettings, tiny_config).data)
-    (split,) = corpus.folds()
-    return corpus.labelled(split.train), corpus.labelled(split.test)
 
 
 def changed(**settings):

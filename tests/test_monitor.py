@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard_logs import scalars_of
 
 from mgpose.data.folds import Corpus
 from mgpose.engine.checkpoint import load_encoder, read_checkpoint
@@ -32,16 +32,6 @@ def config_of(config, **sections):
 
 def settings_of(config, **sections):
     return read_settings(PretrainSettings, config_of(config, **sections))
-
-
-def scalars_of(folder):
-    """TensorBoard tag -> [(step, value)] over all runs in the folder."""
-    found = {}
-    for file in sorted(folder.rglob("events.out.tfevents.*")):
-        events = EventAccumulator(str(file)).Reload()
-        for tag in events.Tags()["scalars"]:
-            found.setdefault(tag, []).extend((e.step, e.value) for e in events.Scalars(tag))
-    return found
 
 
 def log_of(folder):

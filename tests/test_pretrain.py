@@ -13,6 +13,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from tensorboard_logs import scalars_of
 
 from mgpose.data.folds import Corpus
 from mgpose.engine.checkpoint import load_encoder, read_checkpoint
@@ -49,18 +50,6 @@ def differences(a, b, where=""):
             return [where]
         return [d for i, pair in enumerate(zip(a, b, strict=True)) for d in differences(*pair, i)]
     return [] if a == b else [where]
-
-
-def scalars_of(folder):
-    """TensorBoard tag -> [(step, value)] over all runs in the folder."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    found = {}
-    for file in sorted(folder.rglob("events.out.tfevents.*")):
-        events = EventAccumulator(str(file)).Reload()
-        for tag in events.Tags()["scalars"]:
-            found.setdefault(tag, []).extend((e.step, e.value) for e in events.Scalars(tag))
-    return found
 
 
 class Killed(Exception):

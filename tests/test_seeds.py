@@ -9,7 +9,6 @@ import pytest
 
 from mgpose.data.augment import AugmentSettings
 from mgpose.data.folds import Corpus
-from mgpose.engine.checkpoint import load_encoder
 from mgpose.engine.finetune import FinetuneSettings
 from mgpose.engine.pretrain import FINAL_CHECKPOINT
 from mgpose.engine.settings import read_settings
@@ -61,11 +60,6 @@ def data(tiny_config):
     corpus = Corpus(settings_of(tiny_config).data)
     (split,) = corpus.folds()
     return TaskData.of(corpus, split)
-
-
-@pytest.fixture(scope="module")
-def encoder(tiny_run):
-    return load_encoder(tiny_run / FINAL_CHECKPOINT)[0]
 
 
 def test_mean_and_spread_over_seeds(evaluated):

@@ -73,11 +73,6 @@ def corpus(tiny_config):
     return Corpus(settings_of(tiny_config).data)
 
 
-@pytest.fixture(scope="module")
-def encoder(tiny_run):
-    return load_encoder(tiny_run / FINAL_CHECKPOINT)[0]
-
-
 @pytest.mark.parametrize("task", RUNNERS)
 def test_rows_and_metrics(evaluated, task):
     result = evaluated[0][task]

@@ -363,7 +363,7 @@ class LeakageGuard:
         ):
             unknown = sum(Counter(values)[word] for word in NOT_KNOWN)
             if unknown:
-                notes.append(f"not compared by {name}: {unknown} videos whose {name} is not known")
+                notes.append(f"not compared by {name}: videos of unknown {name}, {unknown}")
         shortest = LEAST_LIKENESS[-1][0]
         still = elsewhere = 0
         for f in (*known, *test):

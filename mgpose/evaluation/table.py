@@ -181,7 +181,8 @@ def format_table(result: TaskResult) -> str:
         rows.insert(2 + first, f"-- {published_heading(result)}:")
     exceptions = result.protocol.get("exceptions") or {}
     tail = [f"[{number}] {source}" for number, source in enumerate(sources, start=1)]
-    tail += [f"exception, {group} shared: {reason}" for group, reason in exceptions.items()]
+    for group, reason in exceptions.items():
+        tail.append(f"exception, {group.replace('_', '-')} shared: {reason}")
     tail += comparison_lines(result)
     tail += [f"note: {note}" for note in result.notes]
     return "\n".join([head, "", *(row.rstrip() for row in rows), *tail])

@@ -13,7 +13,7 @@ from mgpose.models.graph_encoding import hop_bias, random_walk_encoding
 from mgpose.models.pose_features import CHANNEL_GROUPS, feature_channels, pose_features
 from mgpose.structures import Skeleton
 
-# What ``without`` can switch off; the README's ablation says what each is worth.
+# What ``without`` can switch off, to measure what each is worth.
 INGREDIENTS = (
     *CHANNEL_GROUPS,
     "missing_mask",
