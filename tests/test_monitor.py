@@ -5,10 +5,10 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
-from tensorboard_logs import scalars_of
 
 from mgpose.data.folds import Corpus
 from mgpose.engine.checkpoint import load_encoder, read_checkpoint
@@ -16,6 +16,9 @@ from mgpose.engine.pretrain import FINAL_CHECKPOINT, build_runner, last_whole_ch
 from mgpose.engine.scalars import clear_names
 from mgpose.engine.settings import PretrainSettings, read_settings
 from mgpose.structures import CollapseError, InputError
+
+sys.path.append(str(Path(__file__).parent))
+from tensorboard_logs import scalars_of
 
 # A thousand times what works: within an epoch or two all clips get one embedding.
 TOO_FAST = 3.0

@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from tensorboard_logs import scalars_of
 
 from mgpose.data.folds import Corpus
 from mgpose.engine.checkpoint import load_encoder, read_checkpoint
@@ -22,6 +22,9 @@ from mgpose.engine.settings import PretrainSettings, read_settings
 from mgpose.io import PoseStore
 from mgpose.io.pose_file import write_pose_file
 from mgpose.structures import InputError
+
+sys.path.append(str(Path(__file__).parent))
+from tensorboard_logs import scalars_of
 
 
 def settings_of(config, **sections):

@@ -354,6 +354,7 @@ def test_imigue_tables(repo, imigue, imigue_run):
     assert any("70.2" in line for line in lines[theirs:])  # 70.19, the best of pose alone
 
 
+@pytest.mark.slow
 def test_imigue_emotion(repo, imigue, imigue_run):
     (result,) = at_once(repo, ("emotion",), "imigue", imigue, imigue_run).values()
     videos = sum(subject in TEST_SUBJECTS for _, subject, _ in imigue_videos())

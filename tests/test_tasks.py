@@ -146,6 +146,7 @@ def test_emotion_is_one_decision_a_video(evaluated, corpus):
     assert trivial.metrics["p_value"] == 1
 
 
+@pytest.mark.slow
 def test_same_seed_same_results_other_seed_others(evaluated, tiny_config, tiny_run, tmp_path):
     torch.manual_seed(77)
     settings = settings_of(tiny_config)
