@@ -12,9 +12,11 @@ from mgpose.engine.options import parse_options
 from mgpose.engine.settings import PretrainSettings, load_config, read_settings
 from mgpose.evaluation.published import published_numbers
 from mgpose.models import SIZES
+from mgpose.models.pose_graph_transformer import INGREDIENTS
 from mgpose.structures import SKELETONS, InputError
 from mgpose.tasks.difficulty import DifficultySettings
 from mgpose.tasks.evaluate import RUNNERS, EvaluateSettings
+from mgpose.tasks.study import StudySettings, variant_config
 
 
 def files(repo, kind):
@@ -72,6 +74,10 @@ def test_task_configs_fit_their_pretraining(repo):
     for path in files(repo, "tasks"):
         settings = read_settings(EvaluateSettings, load_config(path))
         check_data(settings.data)
+        if path.stem.startswith("frozen_joint_"):
+            joint = pretraining["joint"]
+            assert settings.data in (joint.data, *joint.further)
+            continue
         task = next((name for name in RUNNERS if path.stem.startswith(name)), "all")
         given = {name for name in RUNNERS if getattr(settings.tasks, name) is not None}
         if task == "emotion":
@@ -105,6 +111,28 @@ def test_difficulty_configs(repo):
         assert settings.encoder.size in SIZES
         assert settings.data.clip.frames % settings.encoder.patch == 0
         assert settings.data.store.endswith(path.stem)
+
+
+def test_study_configs(repo, monkeypatch):
+    monkeypatch.chdir(repo)
+    for path in files(repo, "studies"):
+        settings = read_settings(StudySettings, load_config(path))
+        for variant in settings.variants:
+            config = variant_config(settings, variant)
+            check_data(config.data)
+            # Constants are chosen inside train, or on people whom the README names.
+            inside = config.data.tuning or config.data.synthetic
+            assert inside or settings.folds == ("p04", "p08")
+
+
+def test_every_ingredient_of_the_encoder_is_in_the_ablation(repo):
+    settings = read_settings(
+        StudySettings, load_config(repo / "configs/studies/encoder_nw_ucla.py")
+    )
+    left_out = [
+        v.options["encoder.without"] for v in settings.variants if "encoder.without" in v.options
+    ]
+    assert sorted(map(tuple, left_out)) == sorted((name,) for name in INGREDIENTS)
 
 
 def one_line(kind, values):

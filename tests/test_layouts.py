@@ -132,8 +132,25 @@ def is_hand(name, side):
 def test_conversion_to_itself_and_to_the_unknown():
     sequence = make(TARGET)
     assert convert(sequence, TARGET) is sequence
-    with pytest.raises(ValueError, match="no conversion kinect_20 -> upper_body_hands_face"):
-        convert(make(skeleton_by_name("kinect_20")), TARGET)
+    with pytest.raises(ValueError, match="no conversion florence_15 -> upper_body_hands_face"):
+        convert(make(skeleton_by_name("florence_15")), TARGET)
+
+
+@pytest.mark.parametrize("source", ["kinect_20", "kinect_25"])
+def test_metres_are_turned_to_the_axes_of_an_image(source):
+    """Left of the person is right in the image; the hips are below the neck."""
+    kinect = skeleton_by_name(source)
+    upright = {"left_shoulder": (-0.2, 1.4), "right_shoulder": (0.2, 1.4),
+               "left_hip": (-0.1, 0.9), "right_hip": (0.1, 0.9)}  # fmt: skip
+    keypoints = np.full((1, len(kinect), 3), 0.5, dtype=np.float32)
+    for name, place in upright.items():
+        keypoints[0, kinect.keypoints.index(name)] = (*place, 3.0)
+    scores = np.ones((1, len(kinect)), dtype=np.float32)
+    sequence = PoseSequence(kinect, keypoints, scores, np.arange(1.0), "metre", "index")
+    found = dict(zip(TARGET.keypoints, convert(sequence, TARGET).keypoints[0], strict=True))
+    np.testing.assert_allclose(found["left_shoulder"], (0.2, -1.4, 3.0))
+    np.testing.assert_allclose(found["neck"], (0.0, -1.4, 3.0))
+    np.testing.assert_allclose(found["mid_hip"], (0.0, -0.9, 3.0))
 
 
 def test_the_table_is_the_contract():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus, DataSettings
 from mgpose.data.leakage import Footage, LeakageGuard
@@ -46,7 +48,8 @@ def pretrain_data(
 
     Raises:
         InputError: for a leak that no protocol declares, or a further set of another layout or
-            clip, with several folds or with ids of this one.
+            clip, with several folds or with ids of this one, or fewer clips than
+            ``sampling.clips``.
     """
     # Videos without annotations cannot be in a test part, so that they may join.
     parts: list[_Part] = [(guard, split, (*split.train, *corpus.unannotated(split)))]
@@ -62,9 +65,23 @@ def pretrain_data(
         joint = clips[0].with_more(clips[1:]) if clips[1:] else clips[0]
     except ValueError as error:
         raise InputError(f"{settings.data.name}: {error}") from error
+    if settings.sampling.clips:
+        joint = _some(joint, settings.sampling.clips, settings.data.name)
     used = {span.video for span in joint.spans}
     seen = {f.video: f for f in (*before, *(f for f in footage if f.video in used))}
     return PretrainData(joint, tuple(seen[video] for video in sorted(seen)))
+
+
+def _some(clips: ClipDataset, count: int, name: str) -> ClipDataset:
+    """The first ``count`` clips of an order that is always the same.
+
+    Raises:
+        InputError: when there are fewer.
+    """
+    if count > len(clips.spans):
+        raise InputError(f"{name}: sampling.clips={count}, there are only {len(clips.spans)}")
+    order = np.random.default_rng(0).permutation(len(clips.spans))
+    return clips.subset(sorted(order[:count].tolist()))
 
 
 def _further(data: DataSettings, settings: PretrainSettings) -> _Part:

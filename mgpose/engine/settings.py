@@ -74,10 +74,17 @@ class SamplingSettings:
     Args:
         quality: weigh by pose quality, motion and balance; False draws uniformly.
         samples: windows an epoch, 0 for all.
+        clips: windows that training sees at all, drawn once, the same whatever the seed and the
+            first of a longer draw; 0 for all. For studies of scale.
     """
 
     quality: bool = True
     samples: int = 0
+    clips: int = 0
+
+    def __post_init__(self) -> None:
+        if self.samples < 0 or self.clips < 0:
+            raise ValueError(f"samples and clips must be 0 or more, got {self}")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,10 @@ and whatever the source has there: ``neck`` is the middle of the shoulders, ``mi
 So layouts with and without a neck of their own give a model the same point, and OpenPose-137 to
 WholeBody-133 and back is exact on the 133 shared keypoints only: neck and mid-hip come back as
 derived, the pupils not at all.
+
+Kinect's joints become an upper body without nose, face and fingers. Metres, with x to the right of
+a person who faces the camera and y up, are turned to the axes of an image, x right and y down; a
+model that reads x and y then sees a parallel projection.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mgpose.structures.coco import COCO_17, DWPOSE_128, HALPE_136, OPENPOSE_18
+from mgpose.structures.kinect import KINECT_20, KINECT_25
 from mgpose.structures.layouts import LAYOUT_TABLE, UPPER_BODY_HANDS_FACE, Places
 from mgpose.structures.pose_sequence import PoseSequence
 from mgpose.structures.skeleton import Skeleton
@@ -103,6 +108,10 @@ _MAPS = (
             (WHOLEBODY_133, OPENPOSE_137),
         )
     ),
+    *(
+        LayoutMap(source, _TARGET, _places_by_name(source, _TARGET))
+        for source in (KINECT_20, KINECT_25)
+    ),
 )
 LAYOUT_MAPS: dict[tuple[str, str], LayoutMap] = {(m.source.name, m.target.name): m for m in _MAPS}
 
@@ -128,4 +137,6 @@ def convert(sequence: PoseSequence, target: Skeleton) -> PoseSequence:
         if places:
             keypoints[:, v] = sequence.keypoints[:, places].mean(1)
             scores[:, v] = sequence.scores[:, places].min(1)
+    if sequence.unit == "metre" and target == _TARGET:
+        keypoints[..., :2] *= -1
     return sequence.replace(skeleton=target, keypoints=keypoints, scores=scores)

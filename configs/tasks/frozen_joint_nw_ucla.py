@@ -1,0 +1,8 @@
+from mmengine.config import read_base
+
+with read_base():
+    from .._base_.frozen import *
+    from .._base_.joint_list import *
+
+data = further[1]
+del further  # noqa: F821
