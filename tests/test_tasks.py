@@ -1,11 +1,8 @@
 """The five task runners on a tiny synthetic store, and what an evaluation writes."""
 
 import copy
-import csv
 import dataclasses
-import itertools
 import json
-import math
 import shutil
 
 import numpy as np
@@ -29,7 +26,6 @@ from mgpose.tasks.emotion_methods import EmotionSettings
 from mgpose.tasks.evaluate import RUNNERS, EvaluateSettings, evaluate
 from mgpose.tasks.retrieval import Retrieval, RetrievalSettings
 from mgpose.tasks.task_data import TaskData
-from mgpose.tasks.video_retrieval import retrieve_moments
 
 FINETUNE = {"epochs": 1, "min_steps": 3, "batch_size": 16}
 TASKS = {
@@ -374,37 +370,3 @@ def test_emotion_runs_alone(corpus, encoder):
         next(row for row in result.rows if row.kind == kind) for kind in KINDS[:2]
     )
     assert trained.metrics == untrained.metrics
-
-
-def read_moments(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_moments(corpus, encoder, tmp_path):
-    (split,) = corpus.folds()
-    out = tmp_path / "moments.csv"
-    windows = retrieve_moments(corpus, encoder, split.test[:2], out, matches=3)
-    rows = read_moments(out)
-    assert windows == len({(row["video"], row["start"]) for row in rows})
-    assert len(rows) == 3 * windows
-    for row in rows:
-        assert {row["video"], row["match"]} <= set(split.test[:2])
-        start, stop = float(row["start"]), float(row["stop"])
-        match_start, match_stop = float(row["match_start"]), float(row["match_stop"])
-        assert start < stop
-        assert match_start < match_stop
-        overlap = row["video"] == row["match"] and start < match_stop and match_start < stop
-        assert not overlap
-        assert -1 <= float(row["cosine"]) <= 1
-        assert not math.isnan(float(row["cosine"]))
-    for a, b in itertools.pairwise(rows):
-        if int(b["rank"]) > 1:
-            assert float(a["cosine"]) >= float(b["cosine"])
-
-
-def test_moments_without_a_window(corpus, encoder, tmp_path):
-    """No video, or none with a usable window: a table without rows, not a traceback."""
-    out = tmp_path / "moments.csv"
-    assert retrieve_moments(corpus, encoder, (), out) == 0
-    assert read_moments(out) == []

@@ -119,9 +119,12 @@ class RecognitionUnsupervised:
         plain, _ = data.raw_train()
         train, test = pca_features(plain, data.raw_test())
         trivial = TrivialPredictor.fit(train_labels, data.num_classes).scores(len(test))
-        nearest = knn_scores(train, train_labels, test, 1, data.num_classes)
+        known = train, train_labels, test
+        probe = linear_probe_scores(*known, data.num_classes, self.settings.probe_epochs, self.seed)
+        nearest = knn_scores(*known, 1, data.num_classes)
         return [
             make.recognition("PCA + SVM with mirror", "classical", data.pca_svm(), False),
+            make.recognition("PCA, linear probe", "classical", probe),
             make.recognition("PCA, 1-NN", "classical", nearest),
             make.recognition("majority class", "trivial", trivial),
         ]
