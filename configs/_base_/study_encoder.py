@@ -14,7 +14,7 @@ variants = [
             "hop_bias",
             "walk_encoding",
             "keypoint_attention",
-            "attention_pooling",
+            "part_weights",
         )
     ),
     dict(name="ST-GCN", options={"encoder.architecture": "st_gcn"}),

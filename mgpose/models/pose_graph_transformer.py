@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from mgpose.models.attention import MASKED, Block, key_bias, rotary_angles
+from mgpose.models.attention import Block, key_bias, rotary_angles
 from mgpose.models.encoder import check_clips, mean_over_steps, part_membership, pool_parts
 from mgpose.models.graph_encoding import hop_bias, random_walk_encoding
 from mgpose.models.pose_features import CHANNEL_GROUPS, feature_channels, pose_features
@@ -20,7 +21,7 @@ INGREDIENTS = (
     "hop_bias",
     "walk_encoding",
     "keypoint_attention",
-    "attention_pooling",
+    "part_weights",
 )
 
 
@@ -29,7 +30,7 @@ class PoseGraphTransformer(nn.Module):
 
     1. Each keypoint's frames are cut into temporal patches; a patch is one token.
     2. ``spatial_depth`` blocks attend over the keypoints of a patch, biased by graph distance.
-    3. Keypoint tokens are pooled to part tokens by attention, which cuts their number V / P times.
+    3. Keypoint tokens are pooled to part tokens, which cuts their number V / P times.
     4. ``depth`` blocks attend over all part tokens of the clip, with rotary positions in time.
 
     Missing keypoints are masked everywhere: their values cannot change the result. The token of a
@@ -109,8 +110,8 @@ class PoseGraphTransformer(nn.Module):
         self.spatial = nn.ModuleList(
             Block(narrow, heads, mlp_ratio, dropout) for _ in range(spatial_depth)
         )
-        pool = MeanPool if "attention_pooling" in self.without else PartPool
-        self.pool = pool(narrow, width, heads, parts)
+        learned = "part_weights" not in self.without
+        self.pool = PartPool(narrow, width, len(skeleton), learned)
         self.blocks = nn.ModuleList(Block(width, heads, mlp_ratio, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
@@ -135,8 +136,7 @@ class PoseGraphTransformer(nn.Module):
         keypoints, present = self.keypoint_tokens(x, mask)
         parts, valid = self.pool(keypoints, present, self.membership)
         parts = torch.where(valid.unsqueeze(-1), parts, self.missing_part)
-        parts = (parts + self.part_embedding).transpose(1, 2)
-        valid = valid.transpose(1, 2)
+        parts = parts + self.part_embedding[:, None]
         batch, count, steps, width = parts.shape
         flat = parts.reshape(batch, count * steps, width)
         bias = key_bias(valid.reshape(batch, count * steps))
@@ -172,42 +172,33 @@ class PoseGraphTransformer(nn.Module):
         return [first, *spatial, list(self.pool.parameters()), *blocks, [*self.norm.parameters()]]
 
 
-class MeanPool(nn.Module):
-    """In place of :class:`PartPool` for the ablation: the mean of a part's present keypoints.
-
-    Args:
-        narrow, width, heads, parts: as of :class:`PartPool`.
-    """
-
-    def __init__(self, narrow: int, width: int, heads: int, parts: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(narrow)
-        self.value = nn.Linear(narrow, width)
-
-    def forward(self, x: Tensor, present: Tensor, membership: Tensor) -> tuple[Tensor, Tensor]:
-        """As :meth:`PartPool.forward`."""
-        pooled, valid = pool_parts(self.value(self.norm(x)), present, membership)
-        return pooled.transpose(1, 2), valid.transpose(1, 2)
-
-
 class PartPool(nn.Module):
-    """Attention pooling from keypoint tokens to one token a part.
+    """Pooling from keypoint tokens to one token a part, by a weight for each keypoint and channel.
+
+    A channel that weighs two keypoints of opposite sign reads how they differ, which attention,
+    whose weights are positive and shared by all channels of a head, cannot.
+
+    Reference: the learned topologies of channels of Chen et al., "Channel-wise topology refinement
+    graph convolution (CTR-GCN)", ICCV 2021, here from keypoints to parts.
 
     Args:
         narrow: channels of a keypoint token.
         width: D, channels of a part token.
-        heads: H; each head weighs the part's keypoints by a query of its own.
-        parts: P.
+        keypoints: V.
+        learned: False for the mean of all, for the ablation.
     """
 
-    def __init__(self, narrow: int, width: int, heads: int, parts: int) -> None:
+    weight: Tensor
+
+    def __init__(self, narrow: int, width: int, keypoints: int, learned: bool = True) -> None:
         super().__init__()
-        self.heads = heads
         self.norm = nn.LayerNorm(narrow)
-        self.query = nn.Parameter(torch.randn(parts, heads, narrow // heads) * 0.02)
-        self.key = nn.Linear(narrow, narrow)
         self.value = nn.Linear(narrow, width)
         self.out = nn.Linear(width, width)
+        if learned:
+            self.weight = nn.Parameter(1 + torch.randn(keypoints, width) / 2)
+        else:
+            self.register_buffer("weight", torch.ones(keypoints, width), persistent=False)
 
     def forward(self, x: Tensor, present: Tensor, membership: Tensor) -> tuple[Tensor, Tensor]:
         """Pool.
@@ -218,15 +209,8 @@ class PartPool(nn.Module):
             membership: (P, V).
 
         Returns:
-            (B, N, P, D) part tokens and (B, N, P) bool, True where any keypoint is present.
+            (B, P, N, D) part tokens and (B, P, N) bool, True where any keypoint is present.
         """
-        batch, steps, points, _ = x.shape
-        x = self.norm(x)
-        key = self.key(x).view(batch, steps, points, self.heads, -1)
-        value = self.value(x).view(batch, steps, points, self.heads, -1)
-        # b batch, n step, v keypoint, h head, c channel, p part
-        score = torch.einsum("phc,bnvhc->bnphv", self.query, key)
-        usable = present[:, :, None, :] & (membership > 0)[None, None]
-        weight = score.masked_fill(~usable[:, :, :, None], MASKED).softmax(-1)
-        pooled = torch.einsum("bnphv,bnvhc->bnphc", weight, value).flatten(3)
-        return self.out(pooled), usable.any(-1)
+        values = F.gelu(self.value(self.norm(x))) * self.weight
+        pooled, valid = pool_parts(values, present, membership)
+        return self.out(pooled), valid
