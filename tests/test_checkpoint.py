@@ -174,10 +174,10 @@ def first_weight(content):
 
 
 CHANGES = {
-    "version": (changed_card(version=99), "version 3, found 99"),
-    "an earlier version": (changed_card(version=1), "version 3, found 1"),
-    "no version": (without("version"), "version 3, found None"),
-    "card": (lambda content: content.update(mgpose=[1]), "version 3, found None"),
+    "version": (changed_card(version=99), "version 4, found 99"),
+    "an earlier version": (changed_card(version=3), "version 4, found 3"),
+    "no version": (without("version"), "version 4, found None"),
+    "card": (lambda content: content.update(mgpose=[1]), "version 4, found None"),
     "layout": (changed_card(skeleton="kinect_20"), "layout 'kinect_20'"),
     "unknown layout": (changed_card(skeleton="dog_17"), "dog_17"),
     "keypoints": (lambda content: content["mgpose"]["keypoints"].reverse(), "layout"),

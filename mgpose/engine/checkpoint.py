@@ -23,8 +23,7 @@ from mgpose.data.leakage import NOT_KNOWN, Footage
 from mgpose.models import Encoder, build_encoder
 from mgpose.structures import InputError, Skeleton, skeleton_by_name
 
-CHECKPOINT_VERSION = 3
-_READABLE = (2, 3)  # version 2 has no subjects, sources and sets
+CHECKPOINT_VERSION = 4  # the encoders of earlier versions had other layers
 _ENCODER_PREFIX = "objective.teacher.encoder."
 # Fields with a value for each video, and those of them that may identify a person or a file.
 _ROWS = ("videos", "subjects", "sources", "sets")
@@ -267,13 +266,13 @@ def read_card(plain: Any, path: str | Path) -> CheckpointCard:
             one here.
     """
     version = plain.get("version") if isinstance(plain, dict) else None
-    if version not in _READABLE:
+    if version != CHECKPOINT_VERSION:
         raise InputError(
             f"{path}: expected checkpoint version {CHECKPOINT_VERSION}, found {version}"
         )
     fields = {key: value for key, value in plain.items() if key != "version"}
     try:
-        missing = set(_ROWS) - fields.keys() if version == CHECKPOINT_VERSION else None
+        missing = set(_ROWS) - fields.keys()
         if missing:
             raise KeyError(", ".join(sorted(missing)))
         for name in _LISTS & fields.keys():

@@ -225,12 +225,12 @@ def _checked(guard: LeakageGuard, split: Split, cards: Sequence[CheckpointCard])
         InputError: for a leak that the protocol does not declare.
     """
     seen = dict.fromkeys(footage for card in cards for footage in card.seen())
-    older = any(not (card.subjects and card.sources) for card in cards)
+    lacking = any(not (card.subjects and card.sources) for card in cards)
     note = (
-        "pre-training was compared by the ids of its videos only: the checkpoint is of an older "
-        "version, which records neither subjects nor source files"
+        "pre-training was compared by the ids of its videos only: the checkpoint records neither "
+        "subjects nor source files"
     )
-    return guard.check(split, list(seen), note if older else "")
+    return guard.check(split, list(seen), note if lacking else "")
 
 
 def _pretraining(encoder: Encoder, card: CheckpointCard) -> dict[str, Any]:
