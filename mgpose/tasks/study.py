@@ -217,12 +217,18 @@ def _pretrained(
         config = dataclasses.replace(
             config, schedule=dataclasses.replace(config.schedule, start_from=start)
         )
-    # A tuning fold has a name of its own, made of the outer fold's.
-    outer = split.fold.split("-")[0] if config.data.tuning else split.fold
-    config = dataclasses.replace(config, data=dataclasses.replace(config.data, fold=outer))
+    fold = _outer_fold(corpus, split)
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, fold=fold))
     folder = _folder(out, variant.name, seed)
     pretrain(config, folder, resume=True, quiet=True)
     return load_model(fold_dir(folder, split, corpus) / FINAL_CHECKPOINT)[0]
+
+
+def _outer_fold(corpus: Corpus, split: Split) -> str:
+    """The protocol's name of a fold, where ``split`` is the tuning split inside it."""
+    outer = dataclasses.replace(corpus.settings, tuning=False)
+    names = [one.fold for one in Corpus(outer).folds()]
+    return names[[one.fold for one in corpus.folds()].index(split.fold)]
 
 
 def _folder(out: Path, variant: str, seed: int) -> Path:
