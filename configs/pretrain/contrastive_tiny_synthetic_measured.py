@@ -3,13 +3,11 @@ from mmengine.config import read_base
 with read_base():
     from .._base_.data_synthetic_measured import *
     from .._base_.encoder_tiny import *
+    from .._base_.pretrain_recipe import *
 
-# What the sampling of good windows is worth: run it again with sampling.quality=False.
-augment = dict(stretch=False)
-# Two views and no mixed clips: the cheap form of the objective, for two CPU cores.
-views = dict(local=0)
-objective = dict(mixed=0.0)
-# About a quarter of the windows an epoch, or the weights would decide nothing.
+augment = dict(stretch=False, drop_keypoint=0.2, part_shift=0.15, part_turn=0.3, part_scale=0.15)
+# About a quarter of the windows an epoch, or the weights of the sampling would decide nothing.
+# What they are worth: run it again with sampling.quality=False.
 sampling = dict(quality=True, samples=2560)
-schedule = dict(epochs=14, batch_size=64, learning_rate=1e-3, threads=1)
+schedule = dict(epochs=14, batch_size=32, threads=1)
 monitor = dict(interval=7, clips=512)
