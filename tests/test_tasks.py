@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mgpose.data.folds import Corpus
+from mgpose.data.folds import Corpus, mirrored
 from mgpose.engine.checkpoint import load_encoder
 from mgpose.engine.pretrain import FINAL_CHECKPOINT
 from mgpose.engine.settings import read_settings
@@ -24,6 +24,7 @@ from mgpose.tasks.combine import combine_folds
 from mgpose.tasks.emotion import Emotion
 from mgpose.tasks.emotion_methods import EmotionSettings
 from mgpose.tasks.evaluate import RUNNERS, EvaluateSettings, evaluate
+from mgpose.tasks.recognition_unsupervised import RecognitionUnsupervised, UnsupervisedSettings
 from mgpose.tasks.retrieval import Retrieval, RetrievalSettings
 from mgpose.tasks.task_data import TaskData
 
@@ -370,3 +371,19 @@ def test_emotion_runs_alone(corpus, encoder):
         next(row for row in result.rows if row.kind == kind) for kind in KINDS[:2]
     )
     assert trained.metrics == untrained.metrics
+
+
+def test_with_the_mirror_a_mirrored_test_clip_finds_itself(corpus, encoder):
+    """Neighbours that know the mirror images name a mirrored training clip without fail."""
+    (split,) = corpus.folds()
+    data = TaskData.of(corpus, split)
+    test = mirrored(data.train, data.skeleton)
+    whole = mirrored(data.train_whole, data.skeleton)
+    data = dataclasses.replace(data, test=test, test_whole=whole)
+    found = {}
+    for mirror in (False, True):
+        settings = UnsupervisedSettings(2, (1,), mirror=mirror, map=False)
+        rows = RecognitionUnsupervised(data, encoder, settings).run(encoder).rows
+        found[mirror] = {row.name: row.metrics["top1"] for row in rows if "NN" in row.name}
+    assert all(value < 1 for value in found[False].values())
+    assert found[True] == pytest.approx(dict.fromkeys(found[False], 1.0))

@@ -1,3 +1,4 @@
 seeds = (0, 1, 2)
-tasks = dict(recognition_unsupervised=dict(), retrieval=dict())
+# One set's people are right-handed, another's cameras mirror: probes learn both sides.
+tasks = dict(recognition_unsupervised=dict(mirror=True), retrieval=dict())
 threads = 1

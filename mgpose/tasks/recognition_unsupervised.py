@@ -28,11 +28,14 @@ class UnsupervisedSettings:
     Args:
         probe_epochs: of the linear probe.
         neighbours: k of the kNN probes.
+        mirror: probes and neighbours, of encoders and baselines alike, also learn from the mirror
+            images of the training clips. Wrong where a class differs from another by its side only.
         map: draw the t-SNE map of the test embeddings.
     """
 
     probe_epochs: int = 100
     neighbours: tuple[int, ...] = (1, 5, 20)
+    mirror: bool = False
     map: bool = True
 
     def __post_init__(self) -> None:
@@ -62,7 +65,7 @@ class RecognitionUnsupervised:
         make = Rows(data, self.seed)
         for contender in contenders(encoder, self.untrained):
             train, test = data.embeddings(contender.encoder)
-            for name, scores in self._probes(train, test).items():
+            for name, scores in self._probes(contender.encoder, train, test).items():
                 row = make.recognition(f"{contender.name}, {name}", contender.kind, scores)
                 rows.append(row)
                 if contender.kind == "pretrained" and name == "linear probe":
@@ -88,43 +91,48 @@ class RecognitionUnsupervised:
             ),
             rows=tuple(rows),
             notes=(
-                "Encoders are frozen and saw no label; probes are trained on the training part.",
+                "Encoders are frozen and saw no label; probes are trained on the training part"
+                + (", and on its mirror images." if self.settings.mirror else "."),
             ),
             figures=tuple(figures),
         )
 
     def _probes(
-        self, train: EmbeddingTable, test: EmbeddingTable
+        self, encoder: Encoder, train: EmbeddingTable, test: EmbeddingTable
     ) -> dict[str, npt.NDArray[np.floating]]:
-        classes, settings = self.data.num_classes, self.settings
-        scores: dict[str, npt.NDArray[np.floating]] = {
-            "linear probe": linear_probe_scores(
-                train.embeddings,
-                train.labels,
-                test.embeddings,
-                classes,
-                settings.probe_epochs,
-                self.seed,
-            )
-        }
-        for k in settings.neighbours:
-            scores[f"{k}-NN"] = knn_scores(
-                train.embeddings, train.labels, test.embeddings, k, classes
-            )
+        known, labels = train.embeddings, train.labels
+        if self.settings.mirror:
+            other = self.data.mirrored_embeddings(encoder)
+            known = np.concatenate([known, other.embeddings])
+            labels = np.concatenate([labels, other.labels])
+        scores = {"linear probe": self._linear(known, labels, test.embeddings)}
+        for k in self.settings.neighbours:
+            scores[f"{k}-NN"] = knn_scores(known, labels, test.embeddings, k, self.data.num_classes)
         return scores
+
+    def _linear(
+        self,
+        known: npt.NDArray[np.float32],
+        labels: npt.NDArray[np.int64],
+        asked: npt.NDArray[np.float32],
+    ) -> npt.NDArray[np.floating]:
+        epochs, classes = self.settings.probe_epochs, self.data.num_classes
+        return linear_probe_scores(known, labels, asked, classes, epochs, self.seed)
 
     def _baselines(self, make: Rows) -> list[ResultRow]:
         data = self.data
-        train_labels = data.train_whole.labels.numpy()
-        plain, _ = data.raw_train()
-        train, test = pca_features(plain, data.raw_test())
-        trivial = TrivialPredictor.fit(train_labels, data.num_classes).scores(len(test))
-        known = train, train_labels, test
-        probe = linear_probe_scores(*known, data.num_classes, self.settings.probe_epochs, self.seed)
-        nearest = knn_scores(*known, 1, data.num_classes)
+        labels = data.train_whole.labels.numpy()
+        raw = data.raw_train()
+        trivial = TrivialPredictor.fit(labels, data.num_classes).scores(len(data.raw_test()))
+        if self.settings.mirror:
+            known, labels = np.concatenate(raw), np.concatenate([labels, labels])
+        else:
+            known = raw[0]
+        train, test = pca_features(known, data.raw_test())
+        nearest = knn_scores(train, labels, test, 1, data.num_classes)
         return [
             make.recognition("PCA + SVM with mirror", "classical", data.pca_svm(), False),
-            make.recognition("PCA, linear probe", "classical", probe),
+            make.recognition("PCA, linear probe", "classical", self._linear(train, labels, test)),
             make.recognition("PCA, 1-NN", "classical", nearest),
             make.recognition("majority class", "trivial", trivial),
         ]

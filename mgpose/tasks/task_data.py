@@ -122,6 +122,10 @@ class TaskData:
             self._known[key] = encoder, embed(encoder, self.train), embed(encoder, self.test)
         return self._known[key][1], self._known[key][2]
 
+    def mirrored_embeddings(self, encoder: Encoder) -> EmbeddingTable:
+        """Frozen embeddings of the train clips in the mirror."""
+        return embed(encoder, mirrored(self.train, self.skeleton))
+
     def describe(self) -> dict[str, Any]:
         """The ``data`` object of a result."""
         return {
