@@ -101,8 +101,8 @@ def test_rows_of_the_long_tail_and_of_the_ensemble(evaluated):
     tails = ["", ", logit adjustment", ", head re-trained"]
     single = [f"{name}{tail}" for name in start for tail in tails]
     assert names[:6] == single
-    assert names[6:8] == ["PCA + SVM with mirror", "majority class"]
-    assert names[8:] == [f"{name}, ensemble of seeds" for name in single]
+    assert names[6:9] == ["PCA + SVM with mirror", "PCA, linear probe", "majority class"]
+    assert names[9:] == [f"{name}, ensemble of seeds" for name in single]
     assert [(c.ours, c.metric) for c in result.comparisons] == [
         ("pre-trained, fine-tuned", "top1"),
         ("pre-trained, fine-tuned, ensemble of seeds", "top1"),
@@ -138,7 +138,7 @@ def test_the_ensemble_averages_probabilities(data, encoder):
 def test_without_the_option_no_scores_are_kept(data, encoder):
     settings = read_settings(SupervisedSettings, {"finetune": FINETUNE})
     result = RecognitionSupervised(data, encoder, settings).run(encoder)
-    assert len(result.rows) == 4
+    assert len(result.rows) == 5
     assert all(trial.scores is None for row in result.rows for trial in row.trials)
 
 

@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from mgpose.engine.finetune import FinetuneSettings, finetune, predict
 from mgpose.engine.long_tail import LongTailSettings, with_new_head
-from mgpose.evaluation.baselines import TrivialPredictor
+from mgpose.evaluation.baselines import TrivialPredictor, pca_features
 from mgpose.evaluation.figures import confusion_figure
 from mgpose.evaluation.logit_adjustment import adjusted_probabilities, class_prior
 from mgpose.evaluation.metrics import confusion_counts
+from mgpose.evaluation.probes import linear_probe_scores
 from mgpose.evaluation.results import TaskResult
 from mgpose.models.encoder import Encoder
 from mgpose.tasks.combine import recall_of
@@ -74,8 +75,12 @@ class RecognitionSupervised:
                 full = f"{name}{further}"
                 found.append(rows.recognition(full, kind, each, keep=self.settings.ensemble))
         trivial = TrivialPredictor.fit(data.train.labels.numpy(), data.num_classes)
+        known, asked = pca_features(data.raw_train()[0], data.raw_test())
+        train = data.train_whole.labels.numpy()
+        linear = linear_probe_scores(known, train, asked, data.num_classes, seed=self.seed)
         found += [
             rows.recognition("PCA + SVM with mirror", "classical", data.pca_svm(), False),
+            rows.recognition("PCA, linear probe", "classical", linear),
             rows.recognition("majority class", "trivial", trivial.scores(len(labels))),
         ]
         counts = confusion_counts(tuned[""].argmax(1), labels, data.num_classes)
