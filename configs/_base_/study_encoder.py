@@ -22,3 +22,7 @@ variants = [
 ]
 measure = "from_scratch"
 seeds = (0, 1)
+# As the tasks train from scratch, with less time.
+finetune = dict(
+    learning_rate=1e-3, head_rate=1.0, batch_size=32, weight_average=0.99, mirror_average=True
+)

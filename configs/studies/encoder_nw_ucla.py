@@ -7,13 +7,8 @@ with read_base():
 config = "configs/pretrain/contrastive_small_nw_ucla.py"
 options = {"data.tuning": True, "schedule.threads": 1}
 # As configs/tasks/all_nw_ucla.py from scratch, a third of its epochs.
-finetune = dict(
+finetune.update(
     epochs=40,
-    learning_rate=1e-3,
-    head_rate=1.0,
-    batch_size=32,
-    weight_average=0.99,
-    mirror_average=True,
     augment=dict(
         crop=0.5, rotation=0.8, tilt=0.2, drop_keypoint=0.2, drop_part=0.1,
         part_shift=0.1, part_turn=0.3, part_scale=0.1,
