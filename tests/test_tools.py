@@ -45,6 +45,7 @@ TOOLS = (
     "make_synthetic",
     "measure_difficulty",
     "quickstart",
+    "run_study",
     "train",
 )
 
