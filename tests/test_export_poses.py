@@ -247,7 +247,7 @@ def test_blocks_join_in_a_table(tmp_path):
 def test_no_path_and_no_file_name_goes_out(tmp_path, format):
     for module in FORMATS[format].needs:
         pytest.importorskip(module)
-    make_store(tmp_path / "very_private", a=make_sequence(skeleton="kinect_20"))
+    make_store(tmp_path / "very_private", a=make_sequence(skeleton="florence_15"))
     export_store(tmp_path / "very_private", format, tmp_path / "out")
     for path in (p for p in (tmp_path / "out").rglob("*") if p.is_file()):
         content = path.read_bytes()
@@ -323,7 +323,7 @@ class TestRefusals:
         [
             ({"format": "xlsx"}, "unknown format 'xlsx'; known: csv"),
             ({"skeleton": "coco"}, "unknown skeleton 'coco'; known: "),
-            ({"skeleton": "upper_body_hands_face"}, "no conversion kinect_20"),
+            ({"skeleton": "upper_body_hands_face"}, "no conversion florence_15"),
             ({"videos": ["a", "z"]}, "expected the video 'z'"),
             ({"store": "nowhere"}, "nowhere: expected a folder of pose files"),
             ({"out": "store"}, "found a store"),
@@ -333,7 +333,7 @@ class TestRefusals:
     def test_what_cannot_be_used_is_one_line(self, tmp_path, monkeypatch, options, words):
         pytest.importorskip("pyarrow")
         monkeypatch.chdir(tmp_path)
-        store = make_store(tmp_path / "store", a=make_sequence(skeleton="kinect_20"))
+        store = make_store(tmp_path / "store", a=make_sequence(skeleton="florence_15"))
         before = sorted(p.name for p in store.folder.iterdir())
         with pytest.raises(InputError) as caught:
             export_store(**{"store": "store", "format": "csv", "out": "out", **options})
@@ -343,7 +343,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("format", sorted(FORMATS))
     def test_a_library_that_is_missing_is_named(self, tmp_path, monkeypatch, format):
-        make_store(tmp_path / "store", a=make_sequence(skeleton="kinect_20"))
+        make_store(tmp_path / "store", a=make_sequence(skeleton="florence_15"))
         for module in FORMATS[format].needs:
             monkeypatch.setitem(sys.modules, module, None)
         with pytest.raises(InputError, match=r"needs .*; pip install 'mgpose\[export\]'"):

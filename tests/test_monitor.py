@@ -20,8 +20,8 @@ from mgpose.structures import CollapseError, InputError
 sys.path.append(str(Path(__file__).parent))
 from tensorboard_logs import scalars_of
 
-# A thousand times what works: within an epoch or two all clips get one embedding.
-TOO_FAST = 3.0
+# Thousands of times what works: within an epoch or two all clips get one embedding.
+TOO_FAST = 10.0
 
 
 def config_of(config, **sections):
@@ -141,7 +141,7 @@ def test_a_collapse_stops_the_tool_with_advice(repo, tiny_config, tmp_path):
     found = scalars_of(folder)
     assert [step for step, _ in found["probe/embedding_std"]] == [0, 3, 6]
     first, *_, last_std = [value for _, value in found["probe/embedding_std"]]
-    assert last_std < 0.25 * first
+    assert last_std < 0.3 * first
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from mgpose.data.left_right_swaps import REACH, keep_and_exchange, limb_pairs
 from mgpose.io.pose_file import PoseHeader
 from mgpose.io.store import PoseStore
-from mgpose.structures import UPPER_BODY_HANDS_FACE, PoseSequence, Skeleton, convert
-from mgpose.structures.conversion import LAYOUT_MAPS
+from mgpose.structures import PoseSequence, Skeleton, convert
+from mgpose.structures.conversion import LAYOUT_MAPS, viewed_as
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -81,7 +81,7 @@ class View:
     @classmethod
     def of(cls, header: PoseHeader, skeleton: Skeleton) -> View:
         """The view of a file, given its header and the skeleton of its keypoints."""
-        target = _target(skeleton)
+        target = viewed_as(skeleton)
         layout = LAYOUT_MAPS.get((skeleton.name, target.name))
         absent = set(layout.absent) if layout else set()
         parts = {
@@ -140,11 +140,6 @@ def read_series(
         thumbnail_frames=chosen,
         **joined,
     )
-
-
-def _target(skeleton: Skeleton) -> Skeleton:
-    model: Skeleton = UPPER_BODY_HANDS_FACE
-    return model if (skeleton.name, model.name) in LAYOUT_MAPS else skeleton
 
 
 def _points(window: PoseSequence, view: View) -> FloatArray:

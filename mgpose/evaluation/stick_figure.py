@@ -10,7 +10,7 @@ from PIL import Image
 from mgpose.evaluation.stick_drawing import FAINT_SCORE, Head, Pen, Points, draw_edges, draw_person
 from mgpose.structures import UPPER_BODY_HANDS_FACE, PoseSequence, convert
 from mgpose.structures.canonical import canonicalise
-from mgpose.structures.conversion import LAYOUT_MAPS
+from mgpose.structures.conversion import viewed_as
 
 _MARGIN = 0.06  # of the picture, around the person
 _OUTLIERS = 2.0  # per cent of a keypoint's places, at each end, that the view may lose
@@ -42,8 +42,7 @@ class StickFigure:
     """
 
     def __init__(self, sequence: PoseSequence) -> None:
-        if (sequence.skeleton.name, UPPER_BODY_HANDS_FACE.name) in LAYOUT_MAPS:
-            sequence = convert(sequence, UPPER_BODY_HANDS_FACE)
+        sequence = convert(sequence, viewed_as(sequence.skeleton))
         self._skeleton = sequence.skeleton
         self._points, self._scores = _in_picture(sequence), sequence.scores
         self.has_face_and_hands = self._skeleton == UPPER_BODY_HANDS_FACE

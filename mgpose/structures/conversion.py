@@ -116,6 +116,15 @@ _MAPS = (
 LAYOUT_MAPS: dict[tuple[str, str], LayoutMap] = {(m.source.name, m.target.name): m for m in _MAPS}
 
 
+def viewed_as(skeleton: Skeleton) -> Skeleton:
+    """The layout in which a pose is drawn and judged: the model layout where a map leads there.
+
+    Bodies that models read on their own, such as Kinect's, stay whole.
+    """
+    has_map = (skeleton.name, _TARGET.name) in LAYOUT_MAPS
+    return _TARGET if has_map and skeleton.canonical is None else skeleton
+
+
 def convert(sequence: PoseSequence, target: Skeleton) -> PoseSequence:
     """The sequence in another layout; keypoints that the source lacks are NaN with score 0.
 
