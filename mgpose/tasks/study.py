@@ -241,9 +241,9 @@ def _frozen(encoder: Encoder, data: TaskData, epochs: int, seed: int) -> dict[st
     labels, classes = test.labels, data.num_classes
     known = train.embeddings, train.labels, test.embeddings
     scores: dict[str, npt.NDArray[np.floating]] = {
-        f"{k}-NN": knn_scores(*known, k, classes) for k in (1, 5)
+        "linear probe": linear_probe_scores(*known, classes, epochs, seed),
+        **{f"{k}-NN": knn_scores(*known, k, classes) for k in (1, 5)},
     }
-    scores["linear probe"] = linear_probe_scores(*known, classes, epochs, seed)
     found = {name: accuracy(labels, each.argmax(1)) for name, each in scores.items()}
     ranked = retrieval_metrics(test.embeddings, train.embeddings, labels, train.labels)
     return {**found, "mAP": ranked["map"]}
