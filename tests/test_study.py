@@ -42,6 +42,7 @@ def test_each_variant_and_seed_is_run_once(config, tmp_path, monkeypatch):
         ("all", 0), ("without bone", 0), ("all", 1), ("without bone", 1)
     ]  # fmt: skip
     assert (tmp_path / "out" / "table.md").read_text() == table + "\n"
+    assert table.startswith("tiny corpus (synthetic), synthetic\n")
     assert all(0 <= row.value <= 1 for row in rows)
 
     def refuse(*_):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
 
 _COLOURS = (*KIND_COLOURS.values(),)
+_LEAST_RANGE = 10.0  # points of the y axis
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,13 @@ def fit_power_law(points: Sequence[ScalePoint]) -> PowerLaw:
     return PowerLaw(float(np.exp(offset)), float(-slope))
 
 
-def draw_scaling(points: Sequence[ScalePoint], metric: str) -> bytes:
+def draw_scaling(points: Sequence[ScalePoint], metric: str, title: str = "") -> bytes:
     """Points with the fitted curve of each line, as PNG.
 
     Args:
         points: of one or more lines, each of two sizes or more.
         metric: on the y axis.
+        title: above the plot; it says "synthetic" where the data is.
 
     Raises:
         ValueError: as of :func:`fit_power_law`.
@@ -79,13 +81,17 @@ def draw_scaling(points: Sequence[ScalePoint], metric: str) -> bytes:
             sizes = np.array([p.size for p in own])
             places = np.geomspace(sizes.min(), sizes.max(), 50)
             axes.plot(sizes, [100 * p.value for p in own], "o", color=colour, markersize=5)
-            name = f"{line}: error = {law.scale:.2f} n^-{law.exponent:.3f}"
+            name = f"{line}: error = {law.scale:.2f} n^({-law.exponent:.3f})"
             axes.plot(places, 100 * law.score(places), color=colour, linewidth=1.5, label=name)
         sizes = np.array(sorted({p.size for p in points}))
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axes.minorticks_off()
-        axes.set(xlabel="clips seen in pre-training", ylabel=f"{metric} (%)")
+        axes.set(xlabel="clips seen in pre-training", ylabel=f"{metric} (%)", title=title)
+        # A narrower axis would make curves of chance differences.
+        low, high = axes.get_ylim()
+        spare = max(0.0, _LEAST_RANGE - (high - low)) / 2
+        axes.set_ylim(low - spare, high + spare)
         axes.grid(axis="y", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7.5)

@@ -131,13 +131,15 @@ def run_study(settings: StudySettings, out: str | Path) -> str:
                 rows += _run(settings, configs, variant, seed, known, out)
                 write_rows(out / "rows.csv", rows, known)
                 progress.update()
-    table = format_study(rows)
+    data = configs[settings.variants[0].name].data
+    title = f"{data.name} ({'synthetic' if data.synthetic else 'real data'}), {data.protocol}"
+    table = f"{title}\n\n{format_study(rows)}"
     write_text(out / "table.md", table + "\n")
     points = [
         ScalePoint(v.line, v.size, _mean(rows, v.name)) for v in settings.variants if v.size > 0
     ]
     if points:
-        (out / "scale.png").write_bytes(draw_scaling(points, metric=rows[0].metric))
+        (out / "scale.png").write_bytes(draw_scaling(points, rows[0].metric, title))
     return table
 
 
