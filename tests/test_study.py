@@ -43,6 +43,8 @@ def test_each_variant_and_seed_is_run_once(config, tmp_path, monkeypatch):
     ]  # fmt: skip
     assert (tmp_path / "out" / "table.md").read_text() == table + "\n"
     assert table.startswith("tiny corpus (synthetic), synthetic\n")
+    for name in ("PCA + SVM with mirror", "PCA, linear probe", "majority class"):
+        assert table.count(f"| {name} | 1 | ") == 1
     assert all(0 <= row.value <= 1 for row in rows)
 
     def refuse(*_):
@@ -95,6 +97,13 @@ def test_a_study_of_scale_sees_fewer_clips(config, tmp_path):
         for n in (16, 32)
     ]
     run_study(settings_of(config, *variants, measure="frozen"), tmp_path)
+    folders = {path.name for path in tmp_path.glob("encoder_*")}
+    assert len(folders) == 2
+    # The same names with other settings: no encoder of the earlier run may pass for theirs.
+    longer = {"schedule.epochs": 2, "monitor.clips": 8}
+    settings = settings_of(config, *variants, measure="frozen")
+    run_study(dataclasses.replace(settings, options=longer), tmp_path)
+    assert len({path.name for path in tmp_path.glob("encoder_*")} - folders) == 2
     assert (tmp_path / "scale.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -104,7 +113,14 @@ def test_a_study_of_scale_sees_fewer_clips(config, tmp_path):
         ({"measure": "both"}, "measure must be one of"),
         ({"seeds": ()}, "and seeds"),
         ({"variants": (Variant("a"), Variant("a"))}, "different names"),
-        ({"variants": (Variant("a", after="b"), Variant("b"))}, "not before it"),
+        ({"variants": (Variant("a", after="b"), Variant("b"))}, "no variant before it"),
+        (
+            {
+                "measure": "frozen",
+                "variants": (Variant("a", untrained=True), Variant("b", after="a")),
+            },
+            "no variant before it",
+        ),
         ({"variants": (Variant("a", untrained=True),)}, "need measure='frozen'"),
     ],
 )

@@ -1,4 +1,4 @@
 seeds = (0, 1, 2)
-# One set's people are right-handed, another's cameras mirror: probes learn both sides.
+# The SVM beside them always learns from mirror images, so probes and neighbours do, too.
 tasks = dict(recognition_unsupervised=dict(mirror=True), retrieval=dict())
 threads = 1

@@ -73,8 +73,8 @@ def format_study(rows: Sequence[StudyRow]) -> str:
     """A Markdown table, percent: mean over folds and seeds, and the difference from the first row.
 
     The difference is taken run by run (same fold, same seed); what stands behind it is its
-    standard error over runs, which is as far as two runs of one variant may differ by chance.
-    Without several runs there is none.
+    standard error over runs, of which a single run has none. Two or three runs give a rough one.
+    A cell is empty where a row lacks the metric.
 
     >>> values = {"all": .50, "less": .25}
     >>> print(format_study([StudyRow(n, 0, "a", "top-1", v, "") for n, v in values.items()]))
@@ -92,8 +92,10 @@ def format_study(rows: Sequence[StudyRow]) -> str:
     ]
     for variant in variants:
         runs = sorted({(r.fold, r.seed) for r in rows if r.variant == variant})
-        means = [np.mean([values[variant, metric, run] for run in runs]) for metric in metrics]
-        cells = [variant, str(len(runs)), *(f"{100 * mean:.1f}" for mean in means)]
+        cells = [variant, str(len(runs))]
+        for metric in metrics:
+            each = [values[variant, metric, r] for r in runs if (variant, metric, r) in values]
+            cells.append(f"{100 * np.mean(each):.1f}" if each else "")
         paired = [
             values[variant, metrics[0], run] - values[variants[0], metrics[0], run]
             for run in runs

@@ -22,11 +22,13 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from mgpose.data.folds import Corpus
+from mgpose.data.folds import Corpus, DataSettings
+from mgpose.engine.checkpoint import CHECKPOINT_VERSION
 from mgpose.engine.finetune import FinetuneSettings, finetune_scores
 from mgpose.engine.model_files import load_model
 from mgpose.engine.pretrain import FINAL_CHECKPOINT, fold_dir, pretrain
 from mgpose.engine.settings import PretrainSettings, load_config, read_settings
+from mgpose.evaluation.baselines import TrivialPredictor, pca_features
 from mgpose.evaluation.decisions import accuracy
 from mgpose.evaluation.probes import knn_scores, linear_probe_scores
 from mgpose.evaluation.retrieval import retrieval_metrics
@@ -96,9 +98,13 @@ class StudySettings:
         names = [variant.name for variant in self.variants]
         if not names or len(set(names)) < len(names) or not self.seeds:
             raise ValueError(f"expected variants of different names, and seeds; got {names}")
+        first = [v.name for v in self.variants if not (v.after or v.untrained)]
         for i, variant in enumerate(self.variants):
-            if variant.after and variant.after not in names[:i]:
-                raise ValueError(f"{variant.name!r} goes on from {variant.after!r}, not before it")
+            if variant.after and variant.after not in set(first) & set(names[:i]):
+                raise ValueError(
+                    f"{variant.name!r} goes on from {variant.after!r}, which is no variant before "
+                    "it that is trained from the start"
+                )
             if self.measure == "from_scratch" and (variant.after or variant.untrained):
                 raise ValueError(f"{variant.name!r}: 'after' and 'untrained' need measure='frozen'")
 
@@ -132,6 +138,7 @@ def run_study(settings: StudySettings, out: str | Path) -> str:
                 write_rows(out / "rows.csv", rows, known)
                 progress.update()
     data = configs[settings.variants[0].name].data
+    rows += _references(settings, data, rows[0].metric)
     title = f"{data.name} ({'synthetic' if data.synthetic else 'real data'}), {data.protocol}"
     table = f"{title}\n\n{format_study(rows)}"
     write_text(out / "table.md", table + "\n")
@@ -141,6 +148,27 @@ def run_study(settings: StudySettings, out: str | Path) -> str:
     if points:
         (out / "scale.png").write_bytes(draw_scaling(points, rows[0].metric, title))
     return table
+
+
+def _references(settings: StudySettings, data: DataSettings, metric: str) -> list[StudyRow]:
+    """What needs no encoder, on the folds of the first variant: classical and trivial."""
+    corpus = Corpus(data)
+    found = []
+    for split in _chosen(corpus, settings.folds):
+        fold = TaskData.of(corpus, split)
+        labels, classes = fold.train_whole.labels.numpy(), fold.num_classes
+        known, asked = pca_features(fold.raw_train()[0], fold.raw_test())
+        trivial = TrivialPredictor.fit(labels, classes)
+        scores: dict[str, npt.NDArray[np.floating]] = {
+            "PCA + SVM with mirror": fold.pca_svm(),
+            "PCA, linear probe": linear_probe_scores(known, labels, asked, classes),
+            "majority class": trivial.scores(len(asked)),
+        }
+        truth = fold.test_whole.labels.numpy()
+        for name, each in scores.items():
+            value = accuracy(truth, each.argmax(1))
+            found.append(StudyRow(name, settings.seeds[0], split.fold, metric, value, ""))
+    return found
 
 
 def variant_config(settings: StudySettings, variant: Variant) -> PretrainSettings:
@@ -163,15 +191,15 @@ def _run(
 ) -> list[StudyRow]:
     """The rows of one variant with one seed, all folds."""
     config = dataclasses.replace(configs[variant.name], seed=seed)
+    # Also of what it goes on from: another beginning is another row.
+    before = dataclasses.replace(configs[variant.after], seed=seed) if variant.after else None
     corpus = Corpus(config.data)
     found = []
     for split in _chosen(corpus, settings.folds):
-        # Also of what it goes on from: another beginning is another row.
-        before = configs[variant.after] if variant.after else None
         mark = _fingerprint(variant, config, before, settings, split)
-        done = [row for key, row in known.items() if row.mark == mark]
+        done = [row for row in known.values() if row.mark == mark]
         if not done:
-            values = _measure(settings, config, variant, corpus, split, seed, out)
+            values = _measure(settings, config, variant, before, corpus, split, seed, out)
             done = [
                 StudyRow(variant.name, seed, split.fold, metric, value, mark)
                 for metric, value in values.items()
@@ -192,6 +220,7 @@ def _measure(
     settings: StudySettings,
     config: PretrainSettings,
     variant: Variant,
+    before: PretrainSettings | None,
     corpus: Corpus,
     split: Split,
     seed: int,
@@ -207,21 +236,25 @@ def _measure(
         )
         return {"top-1": accuracy(data.test.labels.numpy(), scores.argmax(1))}
     if not variant.untrained:
-        encoder = _pretrained(config, variant, corpus, split, seed, out)
+        encoder = _pretrained(config, before, corpus, split, out)
     return _frozen(encoder.eval(), data, settings.probe_epochs, seed)
 
 
 def _pretrained(
-    config: PretrainSettings, variant: Variant, corpus: Corpus, split: Split, seed: int, out: Path
+    config: PretrainSettings,
+    before: PretrainSettings | None,
+    corpus: Corpus,
+    split: Split,
+    out: Path,
 ) -> Encoder:
-    if variant.after:
-        start = str(_folder(out, variant.after, seed))
+    if before is not None:
+        start = str(_folder(out, before, None))
         config = dataclasses.replace(
             config, schedule=dataclasses.replace(config.schedule, start_from=start)
         )
+    folder = _folder(out, config, before)
     fold = _outer_fold(corpus, split)
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, fold=fold))
-    folder = _folder(out, variant.name, seed)
     pretrain(config, folder, resume=True, quiet=True)
     return load_model(fold_dir(folder, split, corpus) / FINAL_CHECKPOINT)[0]
 
@@ -233,9 +266,15 @@ def _outer_fold(corpus: Corpus, split: Split) -> str:
     return names[[one.fold for one in corpus.folds()].index(split.fold)]
 
 
-def _folder(out: Path, variant: str, seed: int) -> Path:
-    plain = "".join(letter if letter.isalnum() else "_" for letter in variant.lower())
-    return out / f"{plain}_seed{seed}"
+def _folder(out: Path, config: PretrainSettings, before: PretrainSettings | None) -> Path:
+    """Where an encoder lies: another one for other settings, so that none passes for another."""
+    return out / f"encoder_{_digest(_plain(config), before and _plain(before))}"
+
+
+def _plain(config: PretrainSettings) -> dict[str, Any]:
+    plain = dataclasses.asdict(config)
+    plain["schedule"]["start_from"] = ""  # a folder's name; what lies in it is named by ``before``
+    return plain
 
 
 def _frozen(encoder: Encoder, data: TaskData, epochs: int, seed: int) -> dict[str, float]:
@@ -259,18 +298,22 @@ def _fingerprint(
     split: Split,
 ) -> str:
     """Of all that a row depends on; another one means that it must be run again."""
-    parts = [
+    return _digest(
         variant.name,
         variant.untrained,
-        dataclasses.asdict(config),
-        dataclasses.asdict(before) if before else None,
+        _plain(config),
+        before and _plain(before),
         settings.measure,
         dataclasses.asdict(settings.finetune) if settings.measure == "from_scratch" else None,
         settings.probe_epochs,
         split.protocol,
         split.fold,
-    ]
-    text = json.dumps(parts, sort_keys=True, default=list)
+    )
+
+
+def _digest(*parts: Any) -> str:
+    # Encoders of another version have other layers.
+    text = json.dumps([CHECKPOINT_VERSION, *parts], sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
