@@ -212,6 +212,22 @@ def test_a_checkpoint_names_the_videos_of_all_sets(tiny_config, tiny_run, second
     assert set(found.videos) == {*alone.videos, *added}
 
 
+def test_batches_of_one_set_each(tiny_config, second_store, tmp_path):
+    sections = {"sampling": {"one_set": True}, "schedule": {"batch_size": 4}}
+    settings = settings_of(tiny_config, further=further(tiny_config, second_store), **sections)
+    loader = runner_of(settings, tmp_path / "run").train_dataloader
+    numbers = {video: i for i, video in enumerate(sorted({s.video for s in loader.dataset.spans}))}
+    more = {i for video, i in numbers.items() if video.startswith("more_")}
+    seen = [{int(video) in more for video in batch["extent"][:, 0]} for batch in loader]
+    assert len(seen) == len(loader)
+    assert {frozenset(one) for one in seen} == {frozenset({True}), frozenset({False})}
+    other = corpus_of(settings.further[0])
+    sections["schedule"]["batch_size"] = len(other.unlabelled(other.folds()[0].train)) + 1
+    large = settings_of(tiny_config, further=further(tiny_config, second_store), **sections)
+    with pytest.raises(InputError, match=r"one_set: every set must fill a batch of .*lower"):
+        runner_of(large, tmp_path / "large")
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

@@ -3,7 +3,13 @@ import pytest
 import torch
 
 from mgpose.data.clips import ClipDataset, Span
-from mgpose.data.sampling import WindowSampler, motion_energy, window_quality, window_weights
+from mgpose.data.sampling import (
+    OneSetSampler,
+    WindowSampler,
+    motion_energy,
+    window_quality,
+    window_weights,
+)
 from mgpose.structures import UPPER_BODY_HANDS_FACE as LAYOUT
 
 PART_OF = torch.from_numpy(LAYOUT.part_of)
@@ -141,3 +147,60 @@ def test_lengths_and_refusals():
     for wrong in (np.array([1.0, 0]), np.array([1.0, -1]), np.ones(3)):
         with pytest.raises(ValueError, match="2 positive numbers"):
             WindowSampler(wrong, 2)
+
+
+SOURCE = np.array([0, 1, 0, 1, 1, 0, 0, 2, 1, 0, 2, 0, 2, 2])
+
+
+def test_every_batch_is_of_one_set_and_every_window_comes_at_most_once():
+    sampler = OneSetSampler(None, SOURCE, batch=2, seed=5)
+    orders = []
+    for epoch in range(20):
+        sampler.set_epoch(epoch)
+        order = list(sampler)
+        orders.append(tuple(order))
+        assert len(order) == len(set(order)) == len(sampler) == 6 + 4 + 4
+        assert all(len(set(SOURCE[order[i : i + 2]])) == 1 for i in range(0, len(order), 2))
+        assert list(sampler) == order
+    assert len(set(orders)) == 20
+    # Batches of the sets are mixed: which set comes first changes.
+    assert {SOURCE[order[0]] for order in orders} == {0, 1, 2}
+    again = OneSetSampler(None, SOURCE, batch=2, seed=5)
+    again.set_epoch(13)
+    assert tuple(again) == orders[13]
+
+
+def test_a_set_gives_its_share_of_a_shorter_epoch_in_full_batches():
+    source = np.repeat([0, 1], [60, 40])
+    sampler = OneSetSampler(np.linspace(1, 2, 100), source, batch=4, samples=29)
+    order = list(sampler)
+    assert np.bincount(source[order]).tolist() == [16, 8]  # of 17.4 and 11.6
+    # One set, no remainder: as the plain sampler, batch for batch.
+    one = OneSetSampler(None, np.zeros(12, dtype=int), batch=4)
+    assert sorted(one) == list(range(12))
+
+
+def test_the_heavier_windows_of_a_set_are_drawn_more_often():
+    weights = np.where(np.arange(40) % 2, 9.0, 1.0)
+    sampler = OneSetSampler(weights, np.repeat([0, 1], 20), batch=5, samples=20)
+    drawn = []
+    for epoch in range(50):
+        sampler.set_epoch(epoch)
+        drawn += list(sampler)
+    assert np.mean(np.array(drawn) % 2) > 0.7
+
+
+def test_a_set_that_fills_no_batch_is_refused():
+    with pytest.raises(ValueError, match="fill a batch of 5; one has 4 windows"):
+        OneSetSampler(None, SOURCE, batch=5)
+
+
+def test_joined_sets_keep_what_each_window_comes_from():
+    x, mask = windows(3)
+    first, second = (
+        dataset(x, mask, [Span(f"{name}{i}", 0, 9) for i in range(3)]) for name in "ab"
+    )
+    joint = first.with_more([second])
+    assert joint.source.tolist() == [0, 0, 0, 1, 1, 1]
+    assert joint.subset([4, 0, 5]).source.tolist() == [1, 0, 1]
+    assert first.source.tolist() == [0, 0, 0]

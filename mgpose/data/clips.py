@@ -77,6 +77,7 @@ class ClipDataset(Dataset[dict[str, Tensor]]):
         clip: (M,) int64, clip of each crop, ascending.
         spans: the N clips.
         classes: label names; empty for unlabelled clips.
+        source: (N,) number of the set each clip comes from; None for one set.
 
     Attributes:
         labels: (N,) class numbers, -1 for unlabelled clips.
@@ -90,6 +91,7 @@ class ClipDataset(Dataset[dict[str, Tensor]]):
         clip: Tensor,
         spans: Sequence[Span],
         classes: Sequence[str] = (),
+        source: Tensor | None = None,
     ) -> None:
         if not len(x) == len(mask) == len(clip):
             raise ValueError(
@@ -97,6 +99,7 @@ class ClipDataset(Dataset[dict[str, Tensor]]):
             )
         self.x, self.mask, self.clip = x, mask, clip
         self.spans, self.classes = tuple(spans), tuple(classes)
+        self.source = torch.zeros(len(spans), dtype=torch.long) if source is None else source
         index = {name: i for i, name in enumerate(self.classes)}
         self.labels = torch.tensor(
             [index[s.annotation.label] if self.classes and s.annotation else -1 for s in spans],
@@ -135,6 +138,7 @@ class ClipDataset(Dataset[dict[str, Tensor]]):
             torch.cat([s.mask for s in sets]),
             torch.cat([s.clip + b for s, b in zip(sets, before, strict=False)]),
             [span for s in sets for span in s.spans],
+            source=torch.cat([torch.full((len(s.spans),), i) for i, s in enumerate(sets)]),
         )
 
     def group(self, name: str) -> list[str]:
@@ -148,7 +152,8 @@ class ClipDataset(Dataset[dict[str, Tensor]]):
         order = torch.cat(rows) if rows else torch.zeros(0, dtype=torch.long)
         clip = torch.cat([torch.full_like(r, i) for i, r in enumerate(rows)]) if rows else order
         spans = [self.spans[c] for c in chosen]
-        return ClipDataset(self.x[order], self.mask[order], clip, spans, self.classes)
+        source = self.source[torch.tensor(chosen, dtype=torch.long)]
+        return ClipDataset(self.x[order], self.mask[order], clip, spans, self.classes, source)
 
 
 def load_clips(

@@ -110,3 +110,60 @@ class WindowSampler(Sampler[int]):
         keys = rng.exponential(size=len(self.weights)) / self.weights
         chosen = np.argsort(keys, kind="stable")[: self.samples]
         return iter(rng.permutation(chosen).tolist())
+
+
+class OneSetSampler(Sampler[int]):
+    """Draws windows of several sets so that every batch is of one set, batches in random order.
+
+    Each set gives its share of the windows, in full batches. What tells sets apart (other cameras,
+    hands that are missing) can then neither help the contrast nor fill the batch statistics.
+
+    Args:
+        weights: (M,) positive weights, or None for uniform.
+        source: (M,) number of the set each window comes from.
+        batch: windows of a batch; the loader's batch size.
+        samples: windows an epoch, at most M; None for M.
+        seed: with the epoch number it fixes the order.
+
+    Raises:
+        ValueError: for a set whose share does not fill a batch.
+    """
+
+    def __init__(
+        self,
+        weights: npt.NDArray[np.float64] | None,
+        source: npt.NDArray[np.int64],
+        batch: int,
+        samples: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.batch, self.seed, self.epoch = batch, seed, 0
+        share = min(samples or len(source), len(source)) / len(source)
+        self.windows = [np.flatnonzero(source == number) for number in np.unique(source)]
+        self.samplers = []
+        for rows in self.windows:
+            # Rounded before it is cut: .29 * 100 is a little less than 29.
+            quota = int(round(share * len(rows), 6)) // batch * batch
+            if quota == 0:
+                raise ValueError(
+                    f"every set must fill a batch of {batch}; one has {len(rows)} windows, of "
+                    f"which an epoch takes {share:.0%}"
+                )
+            own = None if weights is None else weights[rows]
+            self.samplers.append(WindowSampler(own, len(rows), quota, seed))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next."""
+        self.epoch = epoch
+        for sampler in self.samplers:
+            sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.samplers))
+
+    def __iter__(self) -> Iterator[int]:
+        pairs = zip(self.windows, self.samplers, strict=True)
+        drawn = [rows[list(sampler)] for rows, sampler in pairs]
+        batches = np.concatenate(drawn).reshape(-1, self.batch)
+        rng = np.random.default_rng((self.seed, self.epoch))
+        return iter(rng.permutation(batches).ravel().tolist())

@@ -17,7 +17,7 @@ from mgpose.data.augment import Augmentation
 from mgpose.data.clips import ClipDataset
 from mgpose.data.folds import Corpus
 from mgpose.data.leakage import LeakageGuard
-from mgpose.data.sampling import WindowSampler, window_weights
+from mgpose.data.sampling import OneSetSampler, WindowSampler, window_weights
 from mgpose.engine.checkpoint import (
     CheckpointCard,
     TrainingSet,
@@ -188,9 +188,9 @@ def build_runner(
             f"{split.fold}: an epoch of {windows} windows is less than a batch of "
             f"{schedule.batch_size}; lower schedule.batch_size or raise sampling.samples"
         )
-    model = _model(settings, corpus, clips, encoder)
     loader = _loader(settings, corpus, clips)
     steps = schedule.epochs * len(loader)
+    model = _model(settings, corpus, clips, encoder, steps)
     return Runner(
         model=model,
         work_dir=str(folder),
@@ -229,15 +229,13 @@ def build_runner(
 
 
 def _model(
-    settings: PretrainSettings, corpus: Corpus, clips: ClipDataset, encoder: Encoder
+    settings: PretrainSettings, corpus: Corpus, clips: ClipDataset, encoder: Encoder, steps: int
 ) -> PretrainModel:
     # A longer queue would hold past views of nearly every clip of a small set.
     queue = min(settings.objective.queue, len(clips) // 4)
     objective = dataclasses.replace(settings.objective, queue=queue)
-    views, augment, schedule = settings.views, settings.augment, settings.schedule
+    views, augment = settings.views, settings.augment
     short = dataclasses.replace(augment, crop=views.local_crop, crop_most=views.local_crop_most)
-    windows = min(settings.sampling.samples or len(clips), len(clips))
-    steps = schedule.epochs * (windows // schedule.batch_size)
     return PretrainModel(
         TeacherStudent(encoder, objective, steps),
         Augmentation(corpus.skeleton, augment),
@@ -289,11 +287,24 @@ def _start_from(
 def _loader(
     settings: PretrainSettings, corpus: Corpus, clips: ClipDataset
 ) -> DataLoader[dict[str, torch.Tensor]]:
-    weights = window_weights(clips, corpus.skeleton) if settings.sampling.quality else None
-    sampler = WindowSampler(weights, len(clips), settings.sampling.samples or None, settings.seed)
-    return DataLoader(
-        clips, batch_size=settings.schedule.batch_size, sampler=sampler, drop_last=True
-    )
+    """Batches of an epoch.
+
+    Raises:
+        InputError: for a set that does not fill a batch, where batches are of one set.
+    """
+    sampling, batch = settings.sampling, settings.schedule.batch_size
+    weights = window_weights(clips, corpus.skeleton) if sampling.quality else None
+    count = sampling.samples or None
+    sampler: WindowSampler | OneSetSampler
+    if sampling.one_set:
+        source = clips.source[clips.clip].numpy()
+        try:
+            sampler = OneSetSampler(weights, source, batch, count, settings.seed)
+        except ValueError as error:
+            raise InputError(f"sampling.one_set: {error}; lower schedule.batch_size") from error
+    else:
+        sampler = WindowSampler(weights, len(clips), count, settings.seed)
+    return DataLoader(clips, batch_size=batch, sampler=sampler, drop_last=True)
 
 
 def _card(

@@ -76,11 +76,13 @@ class SamplingSettings:
         samples: windows an epoch, 0 for all.
         clips: windows that training sees at all, drawn once, the same whatever the seed and the
             first of a longer draw; 0 for all. For studies of scale.
+        one_set: every batch is of one set, where several are trained on (``further``).
     """
 
     quality: bool = True
     samples: int = 0
     clips: int = 0
+    one_set: bool = False
 
     def __post_init__(self) -> None:
         if self.samples < 0 or self.clips < 0:
