@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from mgpose.data.augment import AugmentSettings
 from mgpose.data.folds import mirrored
 from mgpose.engine.finetune import (
     Classifier,
@@ -162,11 +163,41 @@ def test_mirror_averaging_knows_no_side(encoder, parts):
     model = finetune(encoder, train, len(train.classes), SHORT)
     other = mirrored(test, encoder.skeleton)
     assert np.abs(predict(model, test) - predict(model, other)).max() > 1e-3
-    both = predict(model, test, mirror_average=True)
-    np.testing.assert_array_equal(both, predict(model, other, mirror_average=True))
+    both = predict(model, test, changed(mirror_average=True))
+    np.testing.assert_array_equal(both, predict(model, other, changed(mirror_average=True)))
     np.testing.assert_allclose(both, (predict(model, test) + predict(model, other)) / 2, rtol=1e-6)
     scores = finetune_scores(encoder, train, test, len(train.classes), changed(mirror_average=True))
     np.testing.assert_array_equal(scores, both)
+
+
+def test_averaging_over_views(encoder, parts):
+    train, test = parts
+    model = finetune(encoder, train, len(train.classes), SHORT)
+    plain = predict(model, test)
+    still = AugmentSettings(
+        crop=1.0,
+        stretch=False,
+        speed=0.0,
+        rotation=0.0,
+        shear=0.0,
+        scale=0.0,
+        mirror=0.0,
+        jitter=0.0,
+        drop_part=1.0,
+    )
+    # Views that change nothing, since nothing is dropped, are the clips themselves.
+    same = predict(model, test, changed(view_average=3, augment=still))
+    np.testing.assert_allclose(same, plain, atol=1e-5)
+    turned = dataclasses.replace(still, rotation=0.5)
+    few, more = (predict(model, test, changed(view_average=n, augment=turned)) for n in (1, 8))
+    assert np.abs(more - plain).max() > 1e-3
+    np.testing.assert_allclose(more.sum(1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(
+        more, predict(model, test, changed(view_average=8, augment=turned))
+    )
+    assert np.abs(more - few).max() > 1e-4
+    with pytest.raises(ValueError, match="view_average >= 0"):
+        changed(view_average=-1)
 
 
 @pytest.mark.parametrize("decay", [1.0, 0.5])

@@ -9,7 +9,9 @@ _augment = dict(
     crop=0.5, rotation=0.8, tilt=0.2, drop_keypoint=0.2, drop_part=0.1,
     part_shift=0.1, part_turn=0.3, part_scale=0.1,
 )  # fmt: skip
-_same = dict(batch_size=32, weight_average=0.99, mirror_average=True, augment=_augment)
+_same = dict(
+    batch_size=32, weight_average=0.99, mirror_average=True, view_average=16, augment=_augment
+)  # fmt: skip
 _few = dict(min_steps=60, augment=_augment)
 tasks = dict(
     recognition_unsupervised=dict(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,9 @@ class FinetuneSettings:
             classified in the end, such as .99; 0 takes the last step's.
         mirror_average: average the probabilities of a test clip and of its mirror image. Wrong
             where a class differs from another by its side only.
+        view_average: number of random views of each test clip over which probabilities are
+            averaged in the place of the clip itself: views as in training, but nothing dropped,
+            always the same ones. 0 for the clip as it is. Costs as many passes over the test part.
         logit_adjustment: strength of the logit adjustment in the loss, for classes of a long tail;
             0 for none, 1 as published.
         augment: as in pre-training, milder.
@@ -60,6 +63,7 @@ class FinetuneSettings:
     smoothing: float = 0.1
     weight_average: float = 0.0
     mirror_average: bool = False
+    view_average: int = 0
     logit_adjustment: float = 0.0
     augment: AugmentSettings = field(
         default_factory=lambda: AugmentSettings(crop=0.7, drop_part=0.1)
@@ -76,10 +80,10 @@ class FinetuneSettings:
                 "expected layer_decay in (0, 1] and weight_average in [0, 1); got "
                 f"{self.layer_decay} and {self.weight_average}"
             )
-        if not 0 < self.warmup < 1 or self.logit_adjustment < 0:
+        if not 0 < self.warmup < 1 or min(self.logit_adjustment, self.view_average) < 0:
             raise ValueError(
-                "expected warmup in (0, 1) and logit_adjustment >= 0; got "
-                f"{self.warmup} and {self.logit_adjustment}"
+                "expected warmup in (0, 1), logit_adjustment and view_average >= 0; got "
+                f"{self.warmup}, {self.logit_adjustment} and {self.view_average}"
             )
 
 
@@ -162,27 +166,51 @@ def finetune(
     return model.eval()
 
 
-@torch.no_grad()
 def predict(
-    model: Classifier, clips: ClipDataset, mirror_average: bool = False
+    model: Classifier, clips: ClipDataset, settings: FinetuneSettings | None = None
 ) -> npt.NDArray[np.float32]:
     """(N, K) class probabilities, a clip's crops averaged; the model must be in evaluation mode.
 
     Args:
         model: fine-tuned.
         clips: N clips of its skeleton.
-        mirror_average: average with the probabilities of the mirror images.
+        settings: whether to average over views and mirror images, too; None for neither.
     """
-    rows = [
-        model(clips.x[i : i + 256], clips.mask[i : i + 256]).softmax(-1)
-        for i in range(0, len(clips), 256)
-    ]
+    if settings is None or not settings.view_average:
+        scores = _probabilities(model, clips)
+    else:
+        whole = replace(settings.augment, drop_keypoint=0.0, drop_part=0.0)
+        augment = Augmentation(model.encoder.skeleton, whole)
+        generator = torch.Generator().manual_seed(0)
+        views = [
+            _probabilities(model, clips, augment, generator) for _ in range(settings.view_average)
+        ]
+        scores = np.mean(views, axis=0, dtype=np.float32)
+    if settings is not None and settings.mirror_average:
+        other = predict(
+            model, mirrored(clips, model.encoder.skeleton), replace(settings, mirror_average=False)
+        )
+        scores = np.asarray((scores + other) / 2, dtype=np.float32)
+    return scores
+
+
+@torch.no_grad()
+def _probabilities(
+    model: Classifier,
+    clips: ClipDataset,
+    augment: Augmentation | None = None,
+    generator: torch.Generator | None = None,
+) -> npt.NDArray[np.float32]:
+    """(N, K) mean over the crops of each clip, or over a random view of each."""
+    rows = []
+    for i in range(0, len(clips), 256):
+        x, mask = clips.x[i : i + 256], clips.mask[i : i + 256]
+        if augment is not None and generator is not None:
+            x, mask = augment(x, mask, generator)
+        rows.append(model(x, mask).softmax(-1))
     scores: npt.NDArray[np.float32] = mean_over_crops(
         torch.cat(rows), clips.clip, len(clips.spans)
     ).numpy()
-    if mirror_average:
-        other = predict(model, mirrored(clips, model.encoder.skeleton))
-        scores = np.asarray((scores + other) / 2, dtype=np.float32)
     return scores
 
 
@@ -210,7 +238,7 @@ def finetune_scores(
         (N_test, K), a clip's crops averaged.
     """
     model = finetune(encoder, train, num_classes, settings, seed)
-    return predict(model, test, settings.mirror_average)
+    return predict(model, test, settings)
 
 
 def parameter_groups(model: Classifier, settings: FinetuneSettings) -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ class RecognitionSupervised:
         """End of the row's name -> (N_test, K), the plain network first."""
         data, tail = self.data, self.settings.long_tail
         model = finetune(start, data.train, data.num_classes, settings, self.seed)
-        plain = predict(model, data.test, settings.mirror_average)
+        plain = predict(model, data.test, settings)
         found: dict[str, Scores] = {"": plain}
         if tail.logit_adjustment:
             # The network learned the frequencies among the crops.
@@ -113,5 +113,5 @@ class RecognitionSupervised:
             )
         if tail.retraining_epochs:
             new = with_new_head(model, data.train, tail, settings.batch_size, self.seed)
-            found[", head re-trained"] = predict(new, data.test, settings.mirror_average)
+            found[", head re-trained"] = predict(new, data.test, settings)
         return found
