@@ -98,7 +98,7 @@ def test_training_goes_on_from_an_exported_model(checkpoint, tiny_config, tmp_pa
 
 
 def test_the_card_has_its_blocks_and_the_numbers_of_the_results(checkpoint, results, tmp_path):
-    done = export_model(checkpoint, "tiny", tmp_path, results, LICENCE)
+    done = export_model(checkpoint, "tiny", tmp_path, [results], LICENCE)
     text = done.card.read_text()
     headings = re.findall(r"^## (.*)$", text, re.MULTILINE)
     assert headings == ["Intended use", "The model", "Training data", "Measured", "Privacy"]
@@ -121,12 +121,22 @@ def test_the_card_has_its_blocks_and_the_numbers_of_the_results(checkpoint, resu
     assert "was not measured for this card" in bare
 
 
+def test_the_card_takes_several_results_files(checkpoint, results, tmp_path):
+    content = json.loads(results.read_text())
+    content["tasks"]["retrieval"]["title"] = "Retrieval again"
+    path = tmp_path / "more.json"
+    path.write_text(json.dumps(content))
+    text = export_model(checkpoint, "tiny", tmp_path, [results, path], LICENCE).card.read_text()
+    # Both, in the order given.
+    assert re.findall(r"^Retrieval.*$", text, re.MULTILINE) == ["Retrieval", "Retrieval again"]
+
+
 def test_notes_of_the_results_do_not_reach_the_card(checkpoint, results, tmp_path):
     content = json.loads(results.read_text())
     content["tasks"]["retrieval"]["notes"] = ["video anna-1 was left out"]
     path = tmp_path / "noted.json"
     path.write_text(json.dumps(content))
-    done = export_model(checkpoint, "tiny", tmp_path, path, LICENCE)
+    done = export_model(checkpoint, "tiny", tmp_path, [path], LICENCE)
     assert "anna" not in done.card.read_text()
 
 
@@ -144,7 +154,7 @@ def test_results_of_another_encoder_are_refused(checkpoint, results, tmp_path, c
     path = tmp_path / "other.json"
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="measured another encoder") as caught:
-        export_model(checkpoint, "tiny", tmp_path / "out", path, LICENCE)
+        export_model(checkpoint, "tiny", tmp_path / "out", [path], LICENCE)
     assert expected in str(caught.value)
     assert not (tmp_path / "out").exists()
 
@@ -159,7 +169,7 @@ def test_results_over_several_seeds_or_folds(checkpoint, results, tmp_path):
     def text(pretraining):
         protocol["pretraining"] = pretraining
         path.write_text(json.dumps(content))
-        return export_model(checkpoint, "tiny", tmp_path, path, LICENCE).card.read_text()
+        return export_model(checkpoint, "tiny", tmp_path, [path], LICENCE).card.read_text()
 
     of_seeds = "Mean over pre-trainings of several seeds, of which this model is one"
     assert of_seeds in text({"checkpoints": [other, ours]})
@@ -176,12 +186,12 @@ def test_results_that_do_not_name_the_weights_or_the_encoder(checkpoint, results
     del protocol["pretraining"]["weights"]
     path = tmp_path / "old.json"
     path.write_text(json.dumps(content))
-    text = export_model(checkpoint, "tiny", tmp_path, path, LICENCE).card.read_text()
+    text = export_model(checkpoint, "tiny", tmp_path, [path], LICENCE).card.read_text()
     assert "does not name the weights" in text
     del protocol["pretraining"]
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="does not say which encoder"):
-        export_model(checkpoint, "tiny", tmp_path, path, LICENCE)
+        export_model(checkpoint, "tiny", tmp_path, [path], LICENCE)
 
 
 def test_every_training_set_needs_its_licence(checkpoint, tiny_config, tmp_path):

@@ -12,7 +12,13 @@ def main() -> int:
     parser.add_argument(
         "--out", required=True, help="folder for NAME.safetensors, NAME.json and NAME.md"
     )
-    parser.add_argument("--results", help="results.json of tools/evaluate.py for this checkpoint")
+    parser.add_argument(
+        "--results",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="results.json of tools/evaluate.py for this checkpoint",
+    )
     parser.add_argument(
         "--licence",
         action="append",

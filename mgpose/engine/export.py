@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def export_model(
     checkpoint: str | Path,
     name: str,
     out: str | Path,
-    results: str | Path | None = None,
+    results: Sequence[str | Path] = (),
     licences: Mapping[str, str] | None = None,
     largest: float = 8.0,
 ) -> Exported:
@@ -52,7 +52,7 @@ def export_model(
         checkpoint: of ``tools/train.py``, or an exported model.
         name: of the model: letters, digits, ``-`` and ``_``.
         out: folder, made where it is missing.
-        results: a results file measured with this encoder, for the model card; None for none.
+        results: results files measured with this encoder, for the model card.
         licences: training set -> licence, where the checkpoint does not say it. A checkpoint that
             does not record its sets takes the sets from here as well.
         largest: most megabytes (10^6 bytes) of the weights.
@@ -77,7 +77,8 @@ def export_model(
             f"{checkpoint}: float16 weights change an embedding by {rounding:.2g} of its length, "
             f"expected {MOST_ROUNDING:g} at most; it was trained with weights of too wide a range"
         )
-    text = model_card(files, loaded.card, read_results(results) if results else {}, results)
+    found = [(path, result) for path in results for result in read_results(path).values()]
+    text = model_card(files, loaded.card, found)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / f"{name}{SUFFIX}"

@@ -42,36 +42,36 @@ _NOT_MEASURED = (
 def model_card(
     files: ModelFiles,
     card: CheckpointCard,
-    results: Mapping[str, TaskResult],
-    source: str | Path | None = None,
+    results: Sequence[tuple[str | Path, TaskResult]],
 ) -> str:
     """The Markdown text of ``NAME.md``.
 
     Args:
         files: of the model.
         card: of the model, with a licence for every training set.
-        results: task -> what was measured with this model; empty for nothing.
-        source: of the results, for messages.
+        results: what was measured with this model, each with its file; empty for nothing.
 
     Raises:
         InputError: when the results are of another encoder.
     """
     described = files.description
     weights = described["weights"]
-    for result in results.values():
+    for source, result in results:
         _check_same_encoder(result, card, weights["fingerprint"], source)
+    tasks = {result.task for _, result in results}
     synthetic = [one.name for one in card.trained_on if one.synthetic]
+    some = "Trained on" if len(synthetic) == len(card.trained_on) else "Trained, among others, on"
     sections = [
         f"# {described['name']}",
         f"An encoder of mgpose {described['mgpose']}: from clips of keypoints to embeddings."
-        + (f" Trained on **synthetic** data: {', '.join(synthetic)}." if synthetic else ""),
+        + (f" {some} **synthetic** data: {', '.join(synthetic)}." if synthetic else ""),
         f"```python\nimport mgpose\n\nencoder, card = mgpose.load_model("
         f'"{described["name"]}")  # or the path of {described["name"]}.safetensors\n```',
         _USE,
         _facts(card, weights),
         _training(card),
-        _measured(results),
-        _PRIVACY + ("" if "identity" in results else f"\n{_NOT_MEASURED}"),
+        _measured([result for _, result in results]),
+        _PRIVACY + ("" if "identity" in tasks else f"\n{_NOT_MEASURED}"),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -101,11 +101,11 @@ def _training(card: CheckpointCard) -> str:
     return f"{table}\n\n{videos}, {clips}, seed {card.seed}. No label was trained on."
 
 
-def _measured(results: Mapping[str, TaskResult]) -> str:
+def _measured(results: Sequence[TaskResult]) -> str:
     if not results:
         return "## Measured\n\nNothing was measured for this card."
     blocks = ["## Measured", "Percent; `*` marks the best of each column."]
-    for result in results.values():
+    for result in results:
         effort = result.protocol.get("effort", "full")
         if effort != "full":
             blocks.append(f"Protocol of effort '{effort}', not the full one:")
@@ -129,7 +129,7 @@ def _encoders(result: TaskResult) -> list[list[Mapping[str, Any]]]:
 
 
 def _check_same_encoder(
-    result: TaskResult, card: CheckpointCard, fingerprint: str, source: str | Path | None
+    result: TaskResult, card: CheckpointCard, fingerprint: str, source: str | Path
 ) -> None:
     said = _encoders(result)
     if not said:
