@@ -7,7 +7,12 @@ with read_base():
 # Top-1 and to the mean over classes. Other people than those of the measured corpus:
 # tools/make_synthetic.py data/synthetic_long_tail --level measured --subjects 24 --videos 2 \
 #     --seconds 150 --seed 1
-data.update(name="synthetic corpus, long tail", store="data/synthetic_long_tail")
+# Clips as those of the shipped model: tools/evaluate.py THIS small-signs --out FOLDER
+data.update(
+    name="synthetic corpus, long tail",
+    store="data/synthetic_long_tail",
+    clip=dict(frames=32, rate=25.0, max_crops=2),
+)
 seeds = (0, 1, 2)
 tasks = dict(
     recognition_supervised=dict(
