@@ -20,7 +20,9 @@ variants = [
     dict(name="with mixed clips", options={"objective.mixed": 0.5}),
     dict(name="with soft targets", options={"objective.soft": 0.2}),
     dict(name="with two local views", options={"views.local": 2}),
-    dict(name="with sampling of good windows", options={"sampling.quality": True}),
+    # Of all windows an epoch the weights would decide nothing: half of them, as many steps.
+    dict(name="half of the windows an epoch, good ones more often",
+         options={"sampling.quality": True, "sampling.samples": 256, "schedule.epochs": 40}),
     dict(name="and then five epochs of neighbours",
          after="recipe: contrast of clips and parts, decorrelation",
          options={"objective.neighbour": True, "schedule.epochs": 5,
