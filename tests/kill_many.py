@@ -26,6 +26,7 @@ import numpy as np
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO))
 
+from mgpose.extraction.jobs.lease import entries  # noqa: E402
 from mgpose.io import read_pose_file  # noqa: E402
 
 VIDEOS, FRAMES, WORKERS = 6, 280, 2
@@ -137,7 +138,7 @@ def run(kills: int, seed: int, videos: int, folder: Path) -> str:
                 assert process.returncode == 2, "a killed worker's video has failed, all others not"
                 continue
             done["kills"] += 1
-            done["in flight"] += bool(list(store.out.glob("in_progress/*@*")))
+            done["in flight"] += any("@" in p.name for p in entries(store.out / "in_progress"))
             workers = workers_of(process)
             if workers and chance.random() < WORKER_KILLS:
                 os.kill(chance.choice(workers), signal.SIGKILL)

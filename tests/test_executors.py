@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import slurm_node
 
+from mgpose.extraction.jobs.lease import entries
+
 VIDEOS, FRAMES = 6, 60
 
 
@@ -86,7 +88,7 @@ def wait_until(reached, seconds=90) -> None:
 
 
 def busy(out: Path) -> int:
-    return len([path for path in out.glob("in_progress/*@*") if path.is_dir()])
+    return len([p for p in entries(out / "in_progress") if "@" in p.name and p.is_dir()])
 
 
 def submit(repo, videos, out, *options, **other) -> subprocess.Popen:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mgpose.extraction.jobs.lease import entries
 from mgpose.io import PoseStore, read_pose_file
 
 FRAMES = 700
@@ -169,8 +170,13 @@ def wait_until(reached) -> None:
         time.sleep(0.002)
 
 
+def begun(store: Path) -> list[Path]:
+    """Folders of the videos that are being written."""
+    return [p for p in entries(store / "in_progress") if "@" in p.name and p.is_dir()]
+
+
 def in_work(store: Path) -> list[str]:
-    return [path.name.partition("@")[0] for path in store.glob("in_progress/*@*") if path.is_dir()]
+    return [p.name.partition("@")[0] for p in begun(store)]
 
 
 def test_a_video_that_vanishes_before_its_turn(repo, videos, tmp_path):
@@ -195,7 +201,7 @@ def test_a_video_that_vanishes_while_it_is_read(repo, videos, tmp_path):
     mine.mkdir()
     shutil.copy(videos / "0.mp4", mine)
     process = start(repo, mine, store, 0.001)
-    wait_until(lambda: list(store.glob("in_progress/*@*/*.partial")))
+    wait_until(lambda: any(file.suffix == ".partial" for p in begun(store) for file in entries(p)))
     (mine / "0.mp4").unlink()
     process.communicate()
     assert process.returncode == 0

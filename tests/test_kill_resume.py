@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mgpose.extraction.jobs.lease import entries
 from mgpose.io import read_pose_file
 
 VIDEOS, FRAMES = 3, 60
@@ -25,7 +26,8 @@ MOMENTS: list[tuple[str, Callable[[Path], bool]]] = [
 
 
 def begun(out: Path) -> bool:
-    return any(out.glob("in_progress/*@*/*.partial"))
+    folders = [p for p in entries(out / "in_progress") if "@" in p.name and p.is_dir()]
+    return any(file.suffix == ".partial" for folder in folders for file in entries(folder))
 
 
 def start(repo: Path, videos: Path, out: Path) -> subprocess.Popen:

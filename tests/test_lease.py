@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -216,3 +217,21 @@ def test_nothing_is_lost_under_a_lock(folder):
         process.join()
     lines = (folder.parent / "table").read_text().splitlines()
     assert sorted(lines) == sorted(f"{n}.{i}" for n in range(4) for i in range(20))
+
+
+def test_a_folder_that_comes_and_goes_is_empty_and_no_error(folder):
+    """As when several runs end at once, and each sweeps and removes the folder."""
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            folder.mkdir()
+            folder.rmdir()
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        assert all(leased_names(folder) == set() for _ in range(3000))
+    finally:
+        ended.set()
+        thread.join()

@@ -16,7 +16,7 @@ from pathlib import Path
 from mgpose.extraction.estimators.estimator_settings import EstimatorSettings
 from mgpose.extraction.estimators.methods import build_method
 from mgpose.extraction.extract import extract_video
-from mgpose.extraction.jobs.lease import Lease, leased_names, take_lease
+from mgpose.extraction.jobs.lease import Lease, entries, leased_names, take_lease
 from mgpose.extraction.jobs.manifest import IN_PROGRESS, Outcome, failure, settle, settled
 from mgpose.extraction.jobs.video_log import VideoLog
 from mgpose.extraction.jobs.videos import Video
@@ -132,7 +132,8 @@ def store_fault(out: Path, error: Exception | None = None) -> str:
 def sweep(out: Path) -> None:
     """Remove what dead runs left half-written; what a live one writes is under its lease."""
     folder = out / IN_PROGRESS
-    names = leased_names(folder) | {path.name.partition("@")[0] for path in folder.glob("*@*")}
+    begun = [path.name.partition("@") for path in entries(folder)]
+    names = leased_names(folder) | {name for name, mark, _ in begun if mark}
     for name in sorted(names - {""}):
         lease = take_lease(folder, name)
         if lease is not None:
@@ -144,8 +145,9 @@ def sweep(out: Path) -> None:
 
 def _remove_remains(out: Path, name: str) -> None:
     """What was half-written of a video, whose lease the caller holds."""
-    for path in (out / IN_PROGRESS).glob(f"{name}@*"):
-        shutil.rmtree(path, ignore_errors=True)
+    for path in entries(out / IN_PROGRESS):
+        if path.name.startswith(f"{name}@"):
+            shutil.rmtree(path, ignore_errors=True)
     (out / (name + PARTIAL_SUFFIX)).unlink(missing_ok=True)
 
 

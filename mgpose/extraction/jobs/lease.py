@@ -121,7 +121,18 @@ def is_leased(folder: Path, name: str) -> bool:
 
 def leased_names(folder: Path) -> set[str]:
     """Names on which there is a lease, alive or not."""
-    return {path.name.rpartition(_MARK)[0] for path in folder.glob(f"*{_MARK}*")}
+    return {path.name.rpartition(_MARK)[0] for path in entries(folder) if _MARK in path.name}
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder that another run may remove at any moment; nothing once it is gone.
+
+    ``Path.glob`` looks for the folder first and lists it then, and fails when it goes in between.
+    """
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
 
 
 def _place(path: Path) -> tuple[Path, str]:
@@ -135,10 +146,7 @@ def _number(path: Path) -> int:
 def _files(folder: Path, name: str) -> list[Path]:
     """The lease files of a name, by number."""
     start = name + _MARK
-    try:
-        files = [path for path in folder.iterdir() if path.name.startswith(start)]
-    except FileNotFoundError:
-        return []
+    files = [path for path in entries(folder) if path.name.startswith(start)]
     return sorted((p for p in files if p.name.removeprefix(start).isdecimal()), key=_number)
 
 
