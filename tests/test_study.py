@@ -2,16 +2,20 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mgpose.engine.finetune import FinetuneSettings
+from mgpose.engine.settings import load_config, read_settings
 from mgpose.evaluation.scaling import PowerLaw, ScalePoint, draw_scaling, fit_power_law
 from mgpose.evaluation.study_table import StudyRow, format_study, read_rows, write_rows
-from mgpose.structures import InputError
+from mgpose.structures import SKELETONS, InputError
 from mgpose.tasks import study
-from mgpose.tasks.study import StudySettings, Variant, run_study
+from mgpose.tasks.study import StudySettings, Variant, run_study, variant_config
+
+REPO = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -136,6 +140,24 @@ def test_a_mistyped_variant_ends_before_the_first_runs(config, tmp_path):
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="unknown folds"):
         run_study(dataclasses.replace(settings_of(config, Variant("a")), folds=("x",)), tmp_path)
+
+
+def test_switches_of_another_encoder_are_refused_before_the_first_runs(config, tmp_path):
+    other = Variant("ST-GCN", {"encoder.architecture": "st_gcn", "encoder.without": ["bone"]})
+    with pytest.raises(InputError, match="only the pose graph transformer has switches"):
+        run_study(settings_of(config, Variant("all"), other), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("path", sorted((REPO / "configs" / "studies").glob("*.py")), ids=str)
+def test_every_variant_of_a_shipped_study_can_be_built(path, monkeypatch):
+    monkeypatch.chdir(REPO)
+    settings = read_settings(StudySettings, load_config(path), path.name)
+    configs = [variant_config(settings, variant) for variant in settings.variants]
+    for config in configs:
+        skeleton = SKELETONS[config.data.skeleton]
+        config.encoder.build(skeleton, config.data.clip.frames)
+    assert not configs[0].encoder.without  # the others are compared with the whole
 
 
 def rows_of(values):

@@ -6,7 +6,12 @@ with read_base():
 # Two people on whom constants are chosen (README).
 config = "configs/pretrain/contrastive_small_holistic_signs.py"
 folds = ("p04", "p08")
-options = {"schedule.threads": 1}
+# That config switches two ingredients off; here they are rows.
+options = {"schedule.threads": 1, "encoder.without": []}
+variants.insert(
+    1, dict(name="without motion and confidence",
+            options={"encoder.without": ["motion", "confidence"]}),
+)  # fmt: skip
 # As configs/tasks/all_holistic_signs.py from scratch.
 finetune.update(
     epochs=12,

@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from mgpose.data.augment import AugmentSettings
 from mgpose.data.folds import DataSettings
-from mgpose.models import Encoder, build_encoder
+from mgpose.models import Encoder, build_encoder, check_choice
 from mgpose.objectives import ObjectiveSettings
 from mgpose.structures import InputError, Skeleton
 
@@ -22,13 +22,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """Which encoder: arguments of :func:`mgpose.models.build_encoder`."""
+    """Which encoder: arguments of :func:`mgpose.models.build_encoder`.
+
+    Raises:
+        ValueError: for names that it does not know.
+    """
 
     architecture: str = "pose_graph_transformer"
     size: str = "small"
     patch: int = 8
     dropout: float = 0.0
     without: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_choice(self.size, self.architecture, self.without)
 
     def build(self, skeleton: Skeleton, frames: int) -> Encoder:
         """The encoder, for clips of ``frames`` frames.

@@ -3,7 +3,7 @@
 from mgpose.models.encoder import Encoder
 from mgpose.models.plain_transformer import PlainTransformer
 from mgpose.models.pose_graph_transformer import PoseGraphTransformer
-from mgpose.models.sizes import ARCHITECTURES, SIZES, build_encoder
+from mgpose.models.sizes import ARCHITECTURES, SIZES, build_encoder, check_choice
 from mgpose.models.st_gcn import STGCN
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "PlainTransformer",
     "PoseGraphTransformer",
     "build_encoder",
+    "check_choice",
 ]

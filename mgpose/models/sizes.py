@@ -8,7 +8,7 @@ from typing import Any
 
 from mgpose.models.encoder import Encoder
 from mgpose.models.plain_transformer import PlainTransformer
-from mgpose.models.pose_graph_transformer import PoseGraphTransformer
+from mgpose.models.pose_graph_transformer import INGREDIENTS, PoseGraphTransformer
 from mgpose.models.st_gcn import STGCN
 from mgpose.structures import Skeleton
 
@@ -77,18 +77,35 @@ def build_encoder(
             :data:`mgpose.models.pose_graph_transformer.INGREDIENTS`.
 
     Raises:
-        ValueError: for an unknown architecture or size, listing the known ones.
+        ValueError: as of :func:`check_choice`, or for a ``patch`` that does not divide ``frames``.
+    """
+    check_choice(size, architecture, without)
+    chosen = ARCHITECTURES[architecture]
+    more = dict(chosen.sizes[size])
+    if without:
+        more["without"] = tuple(without)
+    encoder: Encoder = chosen.build(skeleton, frames=frames, patch=patch, dropout=dropout, **more)
+    return encoder
+
+
+def check_choice(size: str, architecture: str, without: Sequence[str]) -> None:
+    """Refuse names that :func:`build_encoder` does not know, without building anything.
+
+    Raises:
+        ValueError: for an unknown architecture, size or ingredient, listing the known ones, or for
+            ingredients of an encoder that has none to switch off.
     """
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise ValueError(f"unknown architecture {architecture!r}; known: {known}")
-    chosen = ARCHITECTURES[architecture]
-    if size not in chosen.sizes:
-        raise ValueError(f"unknown size {size!r}; known: {', '.join(chosen.sizes)}")
-    more = dict(chosen.sizes[size])
-    if without:
-        if architecture != "pose_graph_transformer":
-            raise ValueError(f"only the pose graph transformer has switches, not {architecture!r}")
-        more["without"] = tuple(without)
-    encoder: Encoder = chosen.build(skeleton, frames=frames, patch=patch, dropout=dropout, **more)
-    return encoder
+    sizes = ARCHITECTURES[architecture].sizes
+    if size not in sizes:
+        raise ValueError(f"unknown size {size!r}; known: {', '.join(sizes)}")
+    if without and architecture != "pose_graph_transformer":
+        raise ValueError(
+            f"only the pose graph transformer has switches, not {architecture!r}: "
+            f"give without=[] instead of {list(without)}"
+        )
+    unknown = sorted(set(without) - set(INGREDIENTS))
+    if unknown:
+        raise ValueError(f"without: unknown {unknown}; known: {', '.join(INGREDIENTS)}")
