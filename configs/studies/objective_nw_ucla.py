@@ -11,6 +11,12 @@ measure = "frozen"
 variants = [
     dict(name="recipe: contrast of clips and parts, decorrelation"),
     dict(name="untrained", untrained=True),
+    dict(name="encoder without attention over keypoints",
+         options={"encoder.without": ["keypoint_attention"]}),
+    dict(name="encoder without the channel of motion", options={"encoder.without": ["motion"]}),
+    dict(name="without the queue", options={"objective.queue": 0}),
+    dict(name="with a teacher that follows faster", options={"objective.momentum": 0.9}),
+    dict(name="with rates by layer", options={"schedule.layer_decay": 0.8}),
     dict(name="without contrast of parts", options={"objective.part": 0.0}),
     dict(name="without decorrelation", options={"objective.decorrelation": 0.0}),
     dict(name="without moved parts",
