@@ -149,7 +149,9 @@ def test_switches_of_another_encoder_are_refused_before_the_first_runs(config, t
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("path", sorted((REPO / "configs" / "studies").glob("*.py")), ids=str)
+@pytest.mark.parametrize(
+    "path", sorted((REPO / "configs" / "studies").glob("*.py")), ids=lambda p: p.stem
+)
 def test_every_variant_of_a_shipped_study_can_be_built(path, monkeypatch):
     monkeypatch.chdir(REPO)
     settings = read_settings(StudySettings, load_config(path), path.name)

@@ -81,9 +81,7 @@ class PoseGraphTransformer(nn.Module):
             raise ValueError(f"patch must divide frames, got {patch} and {frames}")
         if not skeleton.parts or not skeleton.edges:
             raise ValueError(f"skeleton {skeleton.name!r} needs parts and edges to be modelled")
-        unknown = sorted(set(without) - set(INGREDIENTS))
-        if unknown:
-            raise ValueError(f"without: unknown {unknown}; known: {', '.join(INGREDIENTS)}")
+        check_ingredients(without)
         self.without = tuple(without)
         self.skeleton = skeleton
         self.frames, self.patch, self.width = frames, patch, width
@@ -170,6 +168,17 @@ class PoseGraphTransformer(nn.Module):
         spatial = [list(block.parameters()) for block in self.spatial]
         blocks = [list(block.parameters()) for block in self.blocks]
         return [first, *spatial, list(self.pool.parameters()), *blocks, [*self.norm.parameters()]]
+
+
+def check_ingredients(without: Sequence[str]) -> None:
+    """Refuse names that are not of ``INGREDIENTS``.
+
+    Raises:
+        ValueError: listing the known ones.
+    """
+    unknown = sorted(set(without) - set(INGREDIENTS))
+    if unknown:
+        raise ValueError(f"without: unknown {unknown}; known: {', '.join(INGREDIENTS)}")
 
 
 class PartPool(nn.Module):

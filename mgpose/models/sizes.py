@@ -8,7 +8,7 @@ from typing import Any
 
 from mgpose.models.encoder import Encoder
 from mgpose.models.plain_transformer import PlainTransformer
-from mgpose.models.pose_graph_transformer import INGREDIENTS, PoseGraphTransformer
+from mgpose.models.pose_graph_transformer import PoseGraphTransformer, check_ingredients
 from mgpose.models.st_gcn import STGCN
 from mgpose.structures import Skeleton
 
@@ -106,6 +106,4 @@ def check_choice(size: str, architecture: str, without: Sequence[str]) -> None:
             f"only the pose graph transformer has switches, not {architecture!r}: "
             f"give without=[] instead of {list(without)}"
         )
-    unknown = sorted(set(without) - set(INGREDIENTS))
-    if unknown:
-        raise ValueError(f"without: unknown {unknown}; known: {', '.join(INGREDIENTS)}")
+    check_ingredients(without)
