@@ -1,6 +1,6 @@
 # All labels. The frame rate is known: crops keep their pace. Rates by layer are the field's
-# convention and NW-UCLA's; on the signs, where people differ, they cost (configs/RESULTS.md), so try
-# finetune.layer_decay=1.0 with data.tuning=True.
+# convention and NW-UCLA's; on the signs, where people differ, they cost (configs/RESULTS.md): to
+# see, finetune.layer_decay=1.0 with data.tuning=True.
 tasks = dict(
     recognition_supervised=dict(
         finetune=dict(
